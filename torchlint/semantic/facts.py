@@ -1,0 +1,135 @@
+"""What interpretation finds: the evaluations of calls, the events of training, the values of expressions."""
+
+from typing import TYPE_CHECKING
+
+import libcst as cst
+
+from torchlint.semantic.values import (
+    CONTENT,
+    UNKNOWN,
+    Arguments,
+    ClassInfo,
+    DictRef,
+    Instance,
+    Items,
+    ListRef,
+    Origin,
+    TupleOf,
+    Value,
+)
+
+if TYPE_CHECKING:
+    from torchlint.semantic.interpret import Interpreter
+    from torchlint.semantic.project import Unit
+
+
+class Call:
+    """One evaluation of a call: a fact.
+
+    Attributes:
+        node: the call as written; `origin` adds its file.
+        callee: what was called.
+        name: the qualified name of a callee outside the project: `torch.softmax`, `torch.Tensor.numpy`,
+            `torch.nn.LSTM.forward` for calling an `nn.LSTM` instance; None for others.
+        receiver: what a method was called on.
+        content: what the receiver held just before, for lists and containers of modules.
+        lists: what the lists among the arguments held.
+        arguments: the values it was given.
+        result: what it gave.
+        grad: whether autograd was recording.
+        certain: the callee is this one whenever the call runs (not one of several).
+        guarded: under `if __name__ == "__main__":`.
+        importing: run when the file is imported (or started as a script).
+        tests: the conditions around it that are not known, outermost first.
+        tried: in a short `try` that catches what a wrong use of a tensor raises.
+        stack: the calls and statements of this file that led here, outermost first.
+    """
+
+    __slots__ = (
+        "arguments", "callee", "certain", "content", "grad", "guarded", "importing", "lists", "name", "node",
+        "origin", "receiver", "result", "stack", "tests", "tried",
+    )  # fmt: skip
+
+    def __init__(self, node: cst.CSTNode, callee: Value, arguments: Arguments, machine: "Interpreter") -> None:
+        self.node = node
+        self.origin = Origin(node, machine.unit)
+        self.callee = callee
+        self.name: str | None = None
+        self.receiver: Value | None = None
+        self.content: Value | None = None
+        self.lists: dict[Value, Items] = {}
+        for value in (*arguments.positional, *arguments.keywords.values()):
+            if type(value) is ListRef:
+                held = machine.read(value, CONTENT)
+                if isinstance(held, Items):
+                    self.lists[value] = held
+        self.arguments = arguments
+        self.result: Value = UNKNOWN
+        self.certain = True
+        self.grad = machine.grad_mode()
+        self.guarded = machine.guarded
+        self.importing = machine.importing
+        self.stack = machine.stack
+        self.tests = machine.tests
+        self.tried = machine.tried
+
+    def argument(self, index: int | None, *names: str) -> Value | None:
+        """The value of an argument by position (from 0) or name; None when it is not given."""
+        return self.arguments.get(index, *names)
+
+    def __repr__(self) -> str:
+        return f"Call({self.name or self.callee!r})"
+
+
+class Event:
+    """Something that training consists of, in the order in which it happens.
+
+    `kind`: backward, step, zero_grad, train, eval, iterate (a loader is iterated over).
+    `subject`: what it happens to. `stack`: the calls of this file that led to it, outermost first.
+    `statement`: the statement of the module that was running, None when no module code was.
+    """
+
+    __slots__ = ("guarded", "importing", "kind", "loops", "node", "stack", "statement", "subject")
+
+    def __init__(self, kind: str, subject: Value, node: cst.CSTNode, machine: "Interpreter") -> None:
+        self.kind = kind
+        self.subject = subject
+        self.node = node
+        self.stack = machine.stack
+        self.loops = machine.loops
+        self.statement = machine.statement
+        self.guarded = machine.guarded
+        self.importing = machine.importing
+
+    def __repr__(self) -> str:
+        return f"Event({self.kind}, {self.subject!r})"
+
+
+class Facts:
+    """What one file's interpretation found, by `id(node)`."""
+
+    def __init__(self) -> None:
+        self.values: dict[int, list[Value]] = {}
+        self.calls: dict[int, list[Call]] = {}
+        # Losses that a call of this file leads to in other files.
+        self.losses_elsewhere: dict[int, list[Call]] = {}
+        self.events: list[Event] = []
+        # Layers of a Sequential that are given a tuple: the layer before, the layer, the tuple.
+        self.chains: list[tuple[Instance, Value, TupleOf]] = []
+        # Whether any call gives a tuple that something from outside the project returned.
+        self.tuples = False
+        self.classes: list[ClassInfo] = []
+
+    def close(self, unit: "Unit") -> None:
+        """Open the circles between a linted file's classes, methods and objects, so that they are freed at once."""
+        for info in self.classes:
+            info.base.clear()
+        for recorded in self.values.values():
+            for value in recorded:
+                if type(value) in (Instance, ListRef, DictRef) and value.origin and value.origin.unit is unit:
+                    value.base.clear()  # type: ignore[attr-defined]
+        self.values.clear()
+        self.calls.clear()
+        self.losses_elsewhere.clear()
+        self.events.clear()
+        self.chains.clear()

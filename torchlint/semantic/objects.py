@@ -1,0 +1,654 @@
+"""What Python's own operations do to values: items, iteration, operators, conditions, contexts."""
+
+import warnings
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import libcst as cst
+
+from torchlint.semantic.instances import (
+    CONTAINERS,
+    as_tensor,
+    is_module_class,
+    tri,
+)
+from torchlint.semantic.values import (
+    CONTENT,
+    MAX_ITEMS,
+    NONE,
+    UNKNOWN,
+    Array,
+    ClassInfo,
+    Const,
+    Device,
+    DeviceValue,
+    DictRef,
+    Entries,
+    FunctionRef,
+    Instance,
+    Items,
+    Iterated,
+    ListRef,
+    Numbers,
+    OneOf,
+    ParameterOf,
+    Scalar,
+    Starred,
+    Symbol,
+    Tensor,
+    Tri,
+    TupleOf,
+    Value,
+    alternatives,
+    join,
+    join_all,
+)
+
+if TYPE_CHECKING:
+    from torchlint.semantic.interpret import Interpreter
+
+GRAD_CONTEXTS = {
+    "torch.no_grad": Tri.NO,
+    "torch.inference_mode": Tri.NO,
+    "torch.enable_grad": Tri.YES,
+    "torch.set_grad_enabled": None,
+}
+# Contexts from packages that are known not to touch autograd's mode.
+NEUTRAL_PACKAGES = ("torch.", "builtins.", "contextlib.", "tqdm.", "PIL.", "numpy.", "matplotlib.", "warnings.",
+    "tempfile.", "open", "zipfile.", "gzip.", "h5py.", "os.", "pathlib.", "io.", "threading.", "multiprocessing.",
+    "concurrent.", "time.", "mlflow.", "wandb.", "rich.", "pandas.", "tarfile.", "sqlite3.", "csv.", "json.", "pickle.",
+)  # fmt: skip
+
+
+# -- containers -------------------------------------------------------------------------------------
+
+
+def content(machine: "Interpreter", value: Value) -> Items | None:
+    """What a list or a container of modules holds."""
+    if isinstance(value, (ListRef, Instance)):
+        held = machine.read(value, CONTENT)
+        return held if isinstance(held, Items) else None
+    return None
+
+
+def exact_items(machine: "Interpreter", value: Value) -> tuple[Value, ...] | None:
+    """All items of a sequence, when they are known."""
+    if isinstance(value, TupleOf):
+        return value.items
+    held = content(machine, value)
+    return held.items if held is not None else None
+
+
+def starred(machine: "Interpreter", value: Value) -> Starred:
+    """`*value` where the items are not known one by one."""
+    held = content(machine, value)
+    if held is not None:
+        return Starred(held.any, held.last)
+    return Starred(iterate(machine, value, None))
+
+
+def exact_entries(machine: "Interpreter", value: Value) -> dict[str, Value] | None:
+    """All entries of a dict with string keys, when they are known."""
+    if isinstance(value, OneOf):
+        either = [exact_entries(machine, option) for option in value.values]
+        known = [entries for entries in either if entries is not None]
+        if len(known) < len(either) or any(entries.keys() != known[0].keys() for entries in known):
+            return None
+        return {key: join_all(entries[key] for entries in known) for key in known[0]}
+    held = machine.read(value, CONTENT) if isinstance(value, DictRef) else None
+    if isinstance(held, Entries) and held.exact:
+        return {key: item for key, item in held.entries.items() if isinstance(key, str)}
+    return None
+
+
+def known_entries(machine: "Interpreter", value: Value) -> dict[str, Value]:
+    """The entries of a dict that are known, though there may be others."""
+    held = machine.read(value, CONTENT) if isinstance(value, DictRef) else None
+    if isinstance(held, Entries):
+        return {key: item for key, item in held.entries.items() if isinstance(key, str)}
+    return {}
+
+
+def slice_value(bounds: list[Value]) -> Value:
+    """A slice as an index; its bounds when they are literals."""
+    if all(isinstance(bound, Const) for bound in bounds):
+        try:
+            return Const(slice(*[bound.value for bound in bounds]))  # type: ignore[attr-defined]
+        except TypeError:
+            return Symbol("builtins.slice")
+    return Symbol("builtins.slice")
+
+
+def is_slice(value: Value) -> bool:
+    """Whether an index is a slice."""
+    return (isinstance(value, Const) and isinstance(value.value, slice)) or (
+        isinstance(value, Symbol) and value.name == "builtins.slice"
+    )
+
+
+def certain(value: Value) -> Value:
+    """A value, unless it is only a default that may be overridden: what it picks is not certain."""
+    return UNKNOWN if isinstance(value, Const) and value.assumed else value
+
+
+def item(machine: "Interpreter", value: Value, indexes: list[Value], node: cst.CSTNode) -> Value:
+    """`value[index]`"""
+    index = certain(indexes[0]) if len(indexes) == 1 else UNKNOWN
+    if isinstance(value, OneOf):
+        return join_all(
+            [
+                item(machine, option, indexes, node)
+                for option in value.values
+                if not (isinstance(option, Const) and option.value is None)
+            ]
+        )
+    tensor = as_tensor(machine, value)
+    if tensor is not None:
+        if tensor.batch:
+            return tensor
+        # Which numbers are picked does not change what they are, unless it is one class of a distribution.
+        return computed(machine, node, tensor, numbers=tensor.numbers)
+    if isinstance(value, TupleOf) or content(machine, value) is not None:
+        return _sequence_item(machine, value, index, node)
+    if isinstance(value, DictRef):
+        held = machine.read(value, CONTENT)
+        if isinstance(held, Entries):
+            if isinstance(index, Const):
+                return held.entries.get(index.value, UNKNOWN) if _hashable(index.value) else UNKNOWN
+            if held.exact and held.entries:
+                return join_all(held.entries.values())
+        return UNKNOWN
+    if isinstance(value, Instance) and value.symbol == "torch.nn.ModuleDict":
+        held = machine.read(value, CONTENT)
+        return (
+            held.entries.get(index.value, UNKNOWN)
+            if isinstance(held, Entries) and isinstance(index, Const)
+            else UNKNOWN
+        )
+    if isinstance(value, Instance) and value.info is not None:
+        return UNKNOWN
+    if isinstance(value, Array):
+        # One index may give a number.
+        return value if any(is_slice(index) for index in indexes) else UNKNOWN
+    if isinstance(value, Iterated):
+        return value.element
+    return UNKNOWN
+
+
+def _hashable(value: Any) -> bool:
+    return not isinstance(value, slice)
+
+
+def _sequence_item(machine: "Interpreter", value: Value, index: Value, node: cst.CSTNode) -> Value:
+    items = exact_items(machine, value)
+    if is_slice(index):
+        if items is not None and isinstance(index, Const):
+            picked = items[index.value]
+            if isinstance(value, TupleOf):
+                return TupleOf(picked, value.origin)
+            return machine.allocate_list(node, Items(picked))
+        held = content(machine, value)
+        element = join_all(items) if items is not None else held.any if held is not None else UNKNOWN
+        if isinstance(element, ParameterOf):
+            element = ParameterOf(element.module, True)
+        return machine.allocate_list(node, Items(None, element))
+    if items is not None and isinstance(index, Const) and isinstance(index.value, int):
+        return items[index.value] if -len(items) <= index.value < len(items) else UNKNOWN
+    held = content(machine, value)
+    if held is not None and isinstance(index, Const) and index.value == -1 and held.last is not None:
+        return held.last
+    if items is not None:
+        return join_all(items)
+    return held.any if held is not None else UNKNOWN
+
+
+def set_item(machine: "Interpreter", owner: Value, target: cst.Subscript, value: Value) -> None:
+    """`owner[index] = value`"""
+    first = target.slice[0].slice
+    index: Value = UNKNOWN
+    if isinstance(first, cst.Index) and len(target.slice) == 1:
+        index = certain(machine.eval(first.value))
+    if isinstance(owner, DictRef):
+        held = machine.read(owner, CONTENT)
+        if isinstance(held, Entries):
+            if isinstance(index, Const) and _hashable(index.value):
+                machine.write(owner, CONTENT, Entries({**held.entries, index.value: value}, held.exact))
+            else:
+                machine.write(owner, CONTENT, Entries({}, False))
+    elif isinstance(owner, (ListRef, Instance)):
+        held = content(machine, owner)
+        if held is not None:
+            items = held.items
+            if (
+                items is not None
+                and isinstance(index, Const)
+                and isinstance(index.value, int)
+                and -len(items) <= index.value < len(items)
+            ):
+                changed = list(items)
+                changed[index.value] = value
+                machine.write(owner, CONTENT, Items(tuple(changed)))
+            else:
+                machine.write(owner, CONTENT, Items(None, join(held.any, value)))
+    elif isinstance(owner, Tensor) and isinstance(target.value, (cst.Name, cst.Attribute)):
+        written = as_tensor(machine, value)
+        grad = owner.grad
+        if grad is Tri.NO and machine.grad_mode() is not Tri.NO and not isinstance(value, (Const, Scalar, Array)):
+            # Writing part of a graph into a tensor makes it part of the graph.
+            grad = written.grad if written is not None else Tri.MAYBE
+            if grad is Tri.YES and machine.grad_mode() is Tri.MAYBE:
+                grad = Tri.MAYBE
+        machine.bind(
+            target.value,
+            owner.but(
+                grad=grad,
+                numbers=Numbers.UNKNOWN,
+                numbers_origin=None,
+                grad_origin=written.grad_origin if written is not None else None,
+            ),
+        )
+
+
+def unpacked(machine: "Interpreter", value: Value, count: int) -> Sequence[Value] | None:
+    """The parts of a value that is unpacked into `count` targets, or None when they are not known."""
+    if isinstance(value, OneOf):
+        parts = [
+            unpacked(machine, option, count)
+            for option in value.values
+            if not (isinstance(option, Const) and option.value is None)
+        ]
+        if any(part is None for part in parts) or not parts:
+            return None
+        return [join_all([part[i] for part in parts if part is not None]) for i in range(count)]
+    items = exact_items(machine, value)
+    if items is not None:
+        return items if len(items) == count else None
+    tensor = as_tensor(machine, value)
+    if tensor is not None:
+        return [tensor if tensor.batch else computed(machine, None, tensor, numbers=tensor.numbers)] * count
+    held = content(machine, value)
+    if held is not None:
+        return [held.any] * count
+    if isinstance(value, Iterated):
+        return [value.element] * count
+    return None
+
+
+def iterate(machine: "Interpreter", value: Value, node: cst.BaseExpression | None) -> Value:
+    """What iterating over a value gives each time."""
+    if isinstance(value, OneOf):
+        return join_all([iterate(machine, option, node) for option in value.values])
+    if isinstance(value, TupleOf):
+        return join_all(value.items)
+    held = content(machine, value)
+    if held is not None:
+        return held.any
+    if isinstance(value, Iterated):
+        for over in value.over:
+            if node is not None:
+                machine.event("iterate", over, node)
+        return value.element
+    if isinstance(value, DictRef):
+        entries = machine.read(value, CONTENT)
+        if isinstance(entries, Entries) and entries.exact and entries.entries:
+            return join_all(Const(key) for key in entries.entries)
+        return UNKNOWN
+    tensor = as_tensor(machine, value)
+    if tensor is not None:
+        return tensor if tensor.batch else computed(machine, None, tensor, numbers=tensor.numbers)
+    if is_loader(value):
+        if node is not None:
+            machine.event("iterate", value, node)
+        return loaded(value)
+    if isinstance(value, Instance) and value.symbol == "builtins.range":
+        return Scalar("int")
+    if isinstance(value, Instance) and value.info is not None:
+        return machine.iterate_instance(value, node)
+    if isinstance(value, (Scalar, Const)) and (
+        getattr(value, "kind", "") == "str" or isinstance(getattr(value, "value", None), str)
+    ):
+        return Scalar("str")
+    return UNKNOWN
+
+
+def is_loader(value: Value) -> bool:
+    """Whether a value is a DataLoader."""
+    if not isinstance(value, Instance):
+        return False
+    if value.info is not None:
+        return "torch.utils.data.DataLoader" in value.info.external_bases
+    return value.symbol == "torch.utils.data.DataLoader"
+
+
+def loaded(loader: Value) -> Value:
+    """What comes out of a loader: tensors without a graph on the CPU, or containers of them."""
+    return Tensor(Tri.NO, Device.CPU, batch=True, origin=loader.origin)
+
+
+# -- operators --------------------------------------------------------------------------------------
+
+
+def computed(
+    machine: "Interpreter",
+    node: cst.CSTNode | None,
+    *operands: Value,
+    numbers: Numbers = Numbers.UNKNOWN,
+    differentiable: bool = True,
+    parameters: Tri = Tri.NO,
+    dtype: str | None = None,
+) -> Tensor:
+    """The tensor that a torch operation makes of its operands.
+
+    `parameters`: whether trainable parameters take part as well.
+    """
+    grads: list[Tri] = [parameters] if parameters is not Tri.NO else []
+    device = Device.UNKNOWN
+    numbers_origin = grad_origin = device_origin = None
+    numbers_dim = None
+    for operand in operands:
+        tensor = as_tensor(machine, operand)
+        if tensor is not None:
+            grads.append(tensor.grad)
+            device = device.meet(tensor.device)
+            device_origin = device_origin or tensor.device_origin
+            grad_origin = grad_origin or (tensor.grad_origin if tensor.grad is not Tri.NO else None)
+            if numbers is not Numbers.UNKNOWN:
+                numbers_origin = numbers_origin or tensor.numbers_origin
+                numbers_dim = tensor.numbers_dim
+        elif not isinstance(operand, (Const, Scalar, Array, DeviceValue, Symbol)):
+            grads.append(Tri.MAYBE)
+    grad = Tri.YES if Tri.YES in grads else Tri.MAYBE if Tri.MAYBE in grads else Tri.NO
+    mode = machine.grad_mode()
+    if not differentiable or mode is Tri.NO:
+        grad = Tri.NO
+    elif grad is Tri.YES and mode is Tri.MAYBE:
+        grad = Tri.MAYBE
+    origin = machine.here(node) if node is not None else None
+    if grad is Tri.YES and grad_origin is None:
+        grad_origin = origin
+    return Tensor(
+        grad,
+        device,
+        dtype,
+        numbers,
+        origin,
+        numbers_dim=numbers_dim,
+        numbers_origin=numbers_origin,
+        grad_origin=grad_origin if grad is not Tri.NO else None,
+        device_origin=device_origin,
+    )
+
+
+_ARITHMETIC = {
+    "Add": lambda a, b: a + b,
+    "Subtract": lambda a, b: a - b,
+    "Multiply": lambda a, b: a * b,
+    "FloorDivide": lambda a, b: a // b,
+    "Divide": lambda a, b: a / b,
+    "Modulo": lambda a, b: a % b,
+}
+
+
+def binary(machine: "Interpreter", left: Value, operator: str, right: Value, node: cst.CSTNode) -> Value:
+    """`left <operator> right`"""
+    left_tensor, right_tensor = as_tensor(machine, left), as_tensor(machine, right)
+    known = isinstance(left, Const) and isinstance(right, Const)
+    if operator == "Add" and not known and (_is_text(left) or _is_text(right)):
+        # Text adds to nothing but text.
+        return Scalar("str", machine.here(node))
+    if left_tensor is not None or right_tensor is not None:
+        if isinstance(left, OneOf) or isinstance(right, OneOf):
+            return computed(machine, node, *alternatives(left), *alternatives(right))
+        if left is UNKNOWN or right is UNKNOWN:
+            other = left_tensor or right_tensor
+            assert other is not None
+            # An unknown operand may be a tensor on the same device, or anything that works with one.
+            return computed(machine, node, other, *(() if other.grad is Tri.YES else (UNKNOWN,)))
+        return computed(machine, node, left, right)
+    if isinstance(left, (ListRef, TupleOf)) and operator == "Add":
+        return _concatenated(machine, left, right, node)
+    if isinstance(left, Const) and isinstance(right, Const) and operator in _ARITHMETIC:
+        return _folded(left, operator, right, machine, node)
+    if isinstance(left, ListRef) and operator == "Multiply":
+        held = content(machine, left)
+        return machine.allocate_list(
+            node, Items(None, held.any if held is not None else UNKNOWN, held.last if held else None)
+        )
+    if isinstance(left, (Const, Scalar)) and isinstance(right, (Const, Scalar)):
+        kinds = {k.kind if isinstance(k, Scalar) else type(k.value).__name__ for k in (left, right)}
+        if "str" in kinds:
+            return Scalar("str")
+        return Scalar("number") if kinds <= {"int", "float", "number", "bool"} else UNKNOWN
+    if (
+        operator == "Modulo"
+        and (isinstance(left, (Scalar, Const)))
+        and (getattr(left, "kind", "") == "str" or isinstance(getattr(left, "value", None), str))
+    ):
+        return Scalar("str")
+    return UNKNOWN
+
+
+def _is_text(value: Value) -> bool:
+    if isinstance(value, Const):
+        return isinstance(value.value, str)
+    return isinstance(value, Scalar) and value.kind == "str"
+
+
+def _folded(left: Const, operator: str, right: Const, machine: "Interpreter", node: cst.CSTNode) -> Value:
+    a, b = left.value, right.value
+    numeric = isinstance(a, (int, float)) and isinstance(b, (int, float))
+    textual = isinstance(a, str) and isinstance(b, str) and operator == "Add" and len(a) + len(b) < 10_000
+    if not numeric and not textual:
+        return Scalar("str") if isinstance(a, str) else UNKNOWN
+    try:
+        return Const(_ARITHMETIC[operator](a, b), machine.here(node), left.assumed or right.assumed)
+    except (ArithmeticError, ValueError):
+        return Scalar("number")
+
+
+def _concatenated(machine: "Interpreter", left: Value, right: Value, node: cst.CSTNode) -> Value:
+    a, b = exact_items(machine, left), exact_items(machine, right)
+    if isinstance(left, TupleOf):
+        return (
+            TupleOf((*a, *b), left.origin)
+            if a is not None and b is not None and isinstance(right, TupleOf)
+            else UNKNOWN
+        )
+    if a is not None and b is not None and len(a) + len(b) <= MAX_ITEMS:
+        return machine.allocate_list(node, Items((*a, *b)))
+    held, more = content(machine, left), content(machine, right)
+    if held is not None and more is not None:
+        element = more.any if held.items == () else held.any if more.items == () else join(held.any, more.any)
+        return machine.allocate_list(node, Items(None, element, more.last))
+    return machine.allocate_list(node, Items(None, UNKNOWN))
+
+
+def augmented(machine: "Interpreter", left: Value, operator: str, right: Value, node: cst.AugAssign) -> Value:
+    """`left <operator>= right`"""
+    operator = operator.removesuffix("Assign")
+    if isinstance(left, ListRef) and operator == "Add":
+        result = _concatenated(machine, left, right, node)
+        held = content(machine, result)
+        machine.write(left, CONTENT, held if held is not None else Items(None, UNKNOWN))
+        return left
+    if isinstance(left, Instance) and left.symbol in CONTAINERS:
+        machine.write(left, CONTENT, Items(None, UNKNOWN))
+        return left
+    if isinstance(left, OneOf):
+        return join_all([binary(machine, option, operator, right, node) for option in left.values])
+    return binary(machine, left, operator, right, node)
+
+
+def compared(left: Value, operator: cst.BaseCompOp, right: Value) -> Value:
+    """The result of one comparison, known when both sides are literals."""
+    if isinstance(left, Tensor) or isinstance(right, Tensor):
+        if isinstance(operator, (cst.Is, cst.IsNot)):
+            return Const(isinstance(operator, cst.IsNot)) if isinstance(right, Const) else Scalar("bool")
+        if isinstance(operator, (cst.In, cst.NotIn)):
+            return Scalar("bool")
+        tensor = left if isinstance(left, Tensor) else right
+        assert isinstance(tensor, Tensor)
+        if isinstance(left, TupleOf) or isinstance(right, TupleOf) or tensor.batch:
+            return UNKNOWN
+        return Tensor(Tri.NO, tensor.device, "bool")
+    if isinstance(left, Scalar) and left.kind == "module name" and right == MAIN and isinstance(operator, cst.Equal):
+        return Scalar("main guard")
+    if isinstance(left, Const) and isinstance(right, Const):
+        assumed = left.assumed or right.assumed
+        a, b = left.value, right.value
+        if isinstance(operator, (cst.Is, cst.Equal)):
+            return Const(type(a) is type(b) and a == b if isinstance(operator, cst.Is) else a == b, None, assumed)
+        if isinstance(operator, (cst.IsNot, cst.NotEqual)):
+            return Const(
+                not (type(a) is type(b) and a == b) if isinstance(operator, cst.IsNot) else a != b, None, assumed
+            )
+        if isinstance(a, (int, float)) and isinstance(b, (int, float)):
+            for kind_of, result in (
+                (cst.LessThan, a < b),
+                (cst.GreaterThan, a > b),
+                (cst.LessThanEqual, a <= b),
+                (cst.GreaterThanEqual, a >= b),
+            ):
+                if isinstance(operator, kind_of):
+                    return Const(result, None, assumed)
+        if isinstance(operator, cst.In) and isinstance(a, str) and isinstance(b, str):
+            return Const(a in b, None, assumed)
+    if isinstance(operator, (cst.Is, cst.IsNot)) and right == NONE and isinstance(left, _OBJECTS):
+        return Const(isinstance(operator, cst.IsNot))
+    if isinstance(operator, (cst.In, cst.NotIn)) and isinstance(left, Const):
+        if isinstance(right, TupleOf) and all(isinstance(option, Const) for option in right.items):
+            found = any(option == left for option in right.items)
+            return Const(found is isinstance(operator, cst.In), None, left.assumed)
+    return Scalar("bool")
+
+
+MAIN = Const("__main__")
+# Values that certainly are not None.
+_OBJECTS = (Instance, ListRef, DictRef, FunctionRef, ClassInfo, TupleOf, Array, Scalar, DeviceValue)
+
+
+def may_be_instance(value: Value, classes: Value) -> bool:
+    """Whether `isinstance(value, classes)` may hold."""
+    options = classes.items if isinstance(classes, TupleOf) else (classes,)
+    names = {option.name for option in options if isinstance(option, Symbol)}
+    if len(names) < len(options):
+        return True
+    if isinstance(value, Tensor):
+        return value.batch or "torch.Tensor" in names or any(not n.startswith("builtins.") for n in names)
+    if isinstance(value, TupleOf):
+        return "builtins.tuple" in names or any(not n.startswith(("builtins.", "torch.Tensor")) for n in names)
+    if isinstance(value, Instance) and is_module_class(value.info or Symbol(value.symbol or "")) is Tri.YES:
+        return any(not name.startswith("builtins.") for name in names)
+    if isinstance(value, ListRef):
+        return "builtins.list" in names or any(not n.startswith(("builtins.", "torch.Tensor")) for n in names)
+    return True
+
+
+def must_be_instance(value: Value, classes: Value) -> bool:
+    """Whether `isinstance(value, classes)` certainly holds."""
+    options = classes.items if isinstance(classes, TupleOf) else (classes,)
+    names = {option.name for option in options if isinstance(option, Symbol)}
+    if isinstance(value, (Tensor, ParameterOf)):
+        return "torch.Tensor" in names and not (isinstance(value, Tensor) and value.batch)
+    kinds = {ListRef: "builtins.list", TupleOf: "builtins.tuple", DictRef: "builtins.dict", Array: "numpy.ndarray"}
+    return kinds.get(type(value)) in names
+
+
+# -- literals, contexts and choices -----------------------------------------------------------------
+
+
+def string_value(node: cst.SimpleString) -> str | bytes:
+    """The value of a string literal; its raw text where CPython refuses to decode it."""
+    value = node.value
+    if "\\" not in value:
+        quote = 3 if value.endswith(('"""', "'''")) and len(value.lstrip("rRbBuUfF")) >= 6 else 1
+        prefix = len(value) - len(value.lstrip("rRbBuUfFtT"))
+        text = value[prefix + quote : -quote]
+        return text.encode("utf-8", "replace") if "b" in value[:prefix].lower() else text
+    try:
+        with warnings.catch_warnings():
+            # Of invalid escapes a rule speaks; from Python 3.12 on CPython would, on standard error.
+            warnings.simplefilter("ignore")
+            return node.evaluated_value
+    except (SyntaxError, ValueError):
+        return node.raw_value
+
+
+def grad_mode_of_context(context: Value) -> Tri | None:
+    """The autograd mode inside `with context:`; None when the context does not change it."""
+    modes: set[Tri | None] = set()
+    for option in alternatives(context):
+        if isinstance(option, Instance) and option.symbol in GRAD_CONTEXTS:
+            mode = GRAD_CONTEXTS[option.symbol]
+            argument = option.arguments.get(0, "mode")
+            if mode is None or (argument is not None and option.symbol == "torch.inference_mode"):
+                wanted = tri(argument) if argument is not None else Tri.MAYBE
+                if mode is not None:
+                    wanted = Tri.NO if wanted is Tri.YES else None if wanted is Tri.NO else Tri.MAYBE  # type: ignore[assignment]
+                mode = wanted
+            modes.add(mode)
+        elif isinstance(option, Symbol) and option.name in GRAD_CONTEXTS:
+            modes.add(GRAD_CONTEXTS[option.name] or Tri.MAYBE)
+        elif isinstance(option, Instance) and option.symbol is not None and option.symbol.startswith(NEUTRAL_PACKAGES):
+            modes.add(None)
+        else:
+            modes.add(Tri.MAYBE)
+    return modes.pop() if len(modes) == 1 else Tri.MAYBE
+
+
+def entered(machine: "Interpreter", context: Value) -> Value:
+    """What `with context as name` binds."""
+    if isinstance(context, Instance) and context.info is None:
+        return context
+    if isinstance(context, (Iterated, ListRef)):
+        return context
+    return UNKNOWN
+
+
+def device_choice(machine: "Interpreter", node: cst.IfExp, yes: Value, no: Value) -> Value | None:
+    """`"cuda" if torch.cuda.is_available() else "cpu"`: the accelerator where there is one."""
+    devices = [as_device(value) for value in (yes, no)]
+    if any(device is None for device in devices) or all(_is_number(value) for value in (yes, no)):
+        return None
+    kinds = {device.device for device in devices if device is not None}
+    if kinds <= {Device.ACCELERATOR, Device.WHEN_AVAILABLE}:
+        return DeviceValue(Device.WHEN_AVAILABLE if len(kinds) > 1 else kinds.pop(), machine.here(node))
+    if Device.CPU in kinds and Device.UNKNOWN not in kinds and len(kinds) == 2 and _asks_availability(node.test):
+        return DeviceValue(Device.WHEN_AVAILABLE, machine.here(node))
+    return None
+
+
+def _is_number(value: Value) -> bool:
+    return isinstance(value, Const) and isinstance(value.value, int)
+
+
+def _asks_availability(test: cst.BaseExpression) -> bool:
+    """Whether a condition is an availability check and nothing else (a user's wish may come on top of it)."""
+    return (
+        isinstance(test, cst.Call) and isinstance(test.func, cst.Attribute) and test.func.attr.value == "is_available"
+    )
+
+
+ACCELERATORS = ("cuda", "mps", "xpu", "hpu", "npu", "mtia", "xla")
+
+
+def as_device(value: Value) -> DeviceValue | None:
+    """A value as a device; None when it does not denote one."""
+    if isinstance(value, DeviceValue):
+        return value
+    if isinstance(value, Const):
+        if isinstance(value.value, str):
+            name = value.value.partition(":")[0]
+            if value.assumed:
+                return DeviceValue(Device.UNKNOWN, value.origin)
+            if name in ACCELERATORS:
+                return DeviceValue(Device.ACCELERATOR, value.origin)
+            if name == "cpu":
+                return DeviceValue(Device.CPU, value.origin)
+        elif isinstance(value.value, int) and not isinstance(value.value, bool):
+            return DeviceValue(Device.ACCELERATOR, value.origin)
+    if isinstance(value, OneOf):
+        found = [as_device(option) for option in value.values]
+        if all(device is not None for device in found):
+            return DeviceValue(Device.UNKNOWN, value.origin)
+    return None

@@ -1,0 +1,89 @@
+"""Where nodes stand in the text: computed only for the nodes that a finding or a fix names."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from typing import NamedTuple
+
+import libcst as cst
+from libcst._nodes.internal import CodegenState
+
+
+class Extent(NamedTuple):
+    """Where a node stands, in code points.
+
+    `start` and `end` leave out an expression's own enclosing parentheses, and a statement's leading
+    comments and trailing comment; `outer_start` and `outer_end` take an expression's parentheses in.
+    """
+
+    start: int
+    end: int
+    outer_start: int
+    outer_end: int
+
+
+class _Done(Exception):
+    """All wanted nodes are located; the rest of the file need not be gone through."""
+
+
+class _Recorder(CodegenState):
+    """Code generation that counts characters and notes the extent of wanted nodes."""
+
+    def __init__(self, module: cst.Module, wanted: set[int]) -> None:
+        super().__init__(default_indent=module.default_indent, default_newline=module.default_newline)
+        self.wanted = wanted
+        self.length = 0
+        self.starts: list[int] = []
+        self.missing = len(wanted)
+        self.extents: dict[int, Extent] = {}
+
+    def add_token(self, value: str) -> None:
+        self.length += len(value)
+
+    def add_indent_tokens(self) -> None:
+        self.length += sum(map(len, self.indent_tokens))
+
+    def before_codegen(self, node: cst.CSTNode) -> None:
+        if id(node) in self.wanted:
+            self.starts.append(self.length)
+
+    def after_codegen(self, node: cst.CSTNode) -> None:
+        if id(node) in self.wanted:
+            self.missing -= 1
+            start = self.starts.pop()
+            inner = self.extents.get(id(node))
+            if inner is None:
+                self.extents[id(node)] = Extent(start, self.length, start, self.length)
+            elif isinstance(node, cst.BaseExpression):
+                self.extents[id(node)] = Extent(inner.start, inner.end, start, self.length)
+            if not self.missing:
+                raise _Done
+
+    def pop_trailing_newline(self) -> None:
+        """The recorder keeps no tokens."""
+
+    @contextmanager
+    def record_syntactic_position(
+        self,
+        node: cst.CSTNode,
+        *,
+        start_node: cst.CSTNode | None = None,
+        end_node: cst.CSTNode | None = None,
+    ) -> Iterator[None]:
+        if id(node) not in self.wanted:
+            yield
+            return
+        # A statement's own extent lacks its leading lines and trailing comment, an expression's its parentheses.
+        start = self.length
+        yield
+        self.extents[id(node)] = Extent(start, self.length, start, self.length)
+
+
+def extents(module: cst.Module, nodes: Iterable[cst.CSTNode]) -> dict[int, Extent]:
+    """The extent of each node, by `id(node)`."""
+    wanted = {id(node) for node in nodes}
+    if not wanted:
+        return {}
+    recorder = _Recorder(module, wanted)
+    with suppress(_Done):
+        module._codegen(recorder)
+    return recorder.extents

@@ -1,0 +1,1 @@
+"""One file a format: diagnostics in, text out."""

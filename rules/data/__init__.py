@@ -1,0 +1,1 @@
+"""Datasets, loaders, workers, transforms (TL4xx)."""

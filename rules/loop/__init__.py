@@ -1,0 +1,1 @@
+"""The training loop: gradients, optimizer steps, train and eval mode (TL1xx)."""

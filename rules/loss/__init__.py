@@ -1,0 +1,1 @@
+"""Losses and what they are fed (TL2xx)."""

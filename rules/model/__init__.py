@@ -1,0 +1,1 @@
+"""Modules: layers, containers, recurrent networks (TL5xx)."""

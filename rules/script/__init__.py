@@ -1,0 +1,1 @@
+"""The script around it: paths, imports, saving (TL9xx)."""

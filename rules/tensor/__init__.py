@@ -1,0 +1,1 @@
+"""Tensors: conversion, devices, dtypes, shapes (TL3xx)."""

@@ -1,0 +1,67 @@
+"""The lint side of every fixture: just what must be found is found, and fixes make the fixed file."""
+
+import codecs
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from torchlint.diagnostic import Diagnostic
+from torchlint.linter import lint
+from torchlint.prove.cases import Case, check, find
+from torchlint.registry import load
+from torchlint.rule import Rule
+from torchlint.semantic.project import Project
+from torchlint.source import Source
+
+FIXTURES = Path(__file__).parent.parent / "fixtures"
+RULES = load(plugins=False).rules
+RULE_OF = {rule.name().replace("-", "_"): rule for rule in RULES}
+CASES = list(find(FIXTURES))
+
+
+def read(path: str) -> bytes | None:
+    file = Path(path)
+    return file.read_bytes() if file.is_file() else None
+
+
+def found(path: Path, data: bytes, rules: Sequence[type[Rule]]) -> list[Diagnostic]:
+    source = Source.from_bytes(str(path), data)
+    return lint(source, rules, path=path.resolve().as_posix(), project=Project(read))
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_findings_and_fixes(case: Case) -> None:
+    assert check(case, RULE_OF[case.rule]) == []
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_line_breaks_and_a_byte_order_mark_change_nothing(case: Case) -> None:
+    rule = RULE_OF[case.rule]
+    for path in case.files:
+        data = path.read_bytes()
+        plain = [where(diagnostic) for diagnostic in found(path, data, [rule])]
+        for copy in (data.replace(b"\n", b"\r\n"), data.replace(b"\n", b"\r"), codecs.BOM_UTF8 + data):
+            assert [where(diagnostic) for diagnostic in found(path, copy, [rule])] == plain
+
+
+def where(diagnostic: Diagnostic) -> tuple[object, ...]:
+    span = diagnostic.span
+    return (diagnostic.code, span.row, span.column, span.end_row, span.end_column, diagnostic.message)
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name())
+def test_the_documented_example_shows_this_rule_alone(rule: type[Rule]) -> None:
+    blocks = rule.documentation().code_blocks("Example")
+    assert blocks
+    for block in blocks:
+        codes = {diagnostic.code for diagnostic in found(Path("example.py"), block.encode(), RULES)}
+        assert codes == {rule.code}
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name())
+def test_what_to_use_instead_is_clean(rule: type[Rule]) -> None:
+    blocks = rule.documentation().code_blocks("Use instead")
+    assert blocks
+    for block in blocks:
+        assert found(Path("example.py"), block.encode(), RULES) == []

@@ -9,6 +9,7 @@ import pytest
 from torchlint.config import (
     COMMAND_LINE,
     DEFAULT,
+    OUTPUT_FORMATS,
     ConfigError,
     Configuration,
     Layer,
@@ -172,7 +173,9 @@ def test_an_unknown_key_names_the_file_the_key_and_what_is_allowed(project: Path
         ("extend = true", "`extend` must be a string, not true"),
         (
             'output-format = "xml"',
-            '`output-format` must be one of "concise", "full", "json", not the string "xml"',
+            "`output-format` must be one of "
+            + ", ".join(f'"{name}"' for name in sorted(OUTPUT_FORMATS))
+            + ', not the string "xml"',
         ),
         (
             'per-file-ignores = {"a.py" = "TL1"}',
@@ -258,7 +261,7 @@ def test_the_schema_knows_every_key_and_says_what_it_means() -> None:
     schema = json_schema()
     assert json.loads(json.dumps(schema)) == schema
     assert schema["additionalProperties"] is False
-    assert set(schema["properties"]["output-format"]["enum"]) == {"full", "concise", "json"}
+    assert set(schema["properties"]["output-format"]["enum"]) == set(OUTPUT_FORMATS)
     assert all(value["description"] for value in schema["properties"].values())
 
 

@@ -6,7 +6,7 @@ from textwrap import dedent
 import pytest
 
 from torchlint.diagnostic import Applicability, Diagnostic, Edit, Fix, Related, Severity, Span
-from torchlint.report import concise, fixable, full
+from torchlint.report import Report, concise, fixable, full
 from torchlint.report import json as json_report
 from torchlint.source import Source
 
@@ -53,8 +53,8 @@ def finding(
     )
 
 
-def frame(text: str, where: Span, **options: bool) -> str:
-    return full.render([finding(where)], {"train.py": source(text)}, **options)
+def frame(text: str, where: Span) -> str:
+    return full.render(Report([finding(where)], {"train.py": source(text)}))
 
 
 def test_full() -> None:
@@ -65,7 +65,7 @@ def test_full() -> None:
     found = finding(
         span(SCRIPT, "(probs"), fix=Applicability.UNSAFE, help="pass what softmax was given", related=related
     )
-    assert full.render([found], {"train.py": source()}) == dedent(
+    assert full.render(Report([found], {"train.py": source()})) == dedent(
         """\
         error[TL201] [unsafe fix] expects logits (softmax-into-cross-entropy)
          --> train.py:5:21
@@ -98,14 +98,14 @@ def test_full() -> None:
 )
 def test_full_says_what_is_fixable(applicability: Applicability, unsafe_fixes: bool, mark: str, line: str) -> None:
     text = full.render(
-        [finding(span(SCRIPT, "probs"), fix=applicability)], {"train.py": source()}, unsafe_fixes=unsafe_fixes
+        Report([finding(span(SCRIPT, "probs"), fix=applicability)], {"train.py": source()}, unsafe_fixes=unsafe_fixes)
     )
     assert text.startswith(f"error[TL201] {mark}expects logits")
     assert f"\n{line}\n" in text
 
 
 def test_a_finding_without_a_source_has_no_frame() -> None:
-    text = full.render([finding(Span(0, 0, 1, 1, 1, 1), severity=Severity.WARNING)], {})
+    text = full.render(Report([finding(Span(0, 0, 1, 1, 1, 1), severity=Severity.WARNING)], {}))
     assert text == "warning[TL201] expects logits (softmax-into-cross-entropy)\n --> train.py:1:1\n\n"
 
 
@@ -202,8 +202,8 @@ def test_colour_adds_nothing_but_colour() -> None:
 
     found = [finding(span(SCRIPT, "probs"), fix=Applicability.SAFE, help="do", severity=Severity.INFO)]
     for renderer in (full, concise):
-        plain = renderer.render(found, {"train.py": source()})
-        coloured = renderer.render(found, {"train.py": source()}, colour=True)
+        plain = renderer.render(Report(found, {"train.py": source()}))
+        coloured = renderer.render(Report(found, {"train.py": source()}, colour=True))
         assert "\x1b[" not in plain
         assert "\x1b[1;34m" in coloured
         assert Text.from_ansi(coloured).plain.rstrip() == plain.rstrip()
@@ -214,7 +214,7 @@ def test_concise() -> None:
         finding(span(SCRIPT, "(probs"), fix=Applicability.SAFE),
         finding(span(SCRIPT, "probs"), fix=Applicability.UNSAFE),
     ]
-    assert concise.render(found, {}) == (
+    assert concise.render(Report(found, {})) == (
         "train.py:5:21: TL201 [*] expects logits (softmax-into-cross-entropy)\n"
         "train.py:3:1: TL201 expects logits (softmax-into-cross-entropy)\n"
     )
@@ -223,7 +223,7 @@ def test_concise() -> None:
 def test_json() -> None:
     related = (Related("here", "losses.py", Span(0, 1, 7, 3, 7, 4)),)
     found = finding(span(SCRIPT, "(probs"), fix=Applicability.UNSAFE, help="do that", related=related)
-    assert json.loads(json_report.render([found, finding(span(SCRIPT, "if", "target"))], {})) == [
+    assert json.loads(json_report.render(Report([found, finding(span(SCRIPT, "if", "target"))], {}))) == [
         {
             "code": "TL201",
             "name": "softmax-into-cross-entropy",
@@ -244,10 +244,19 @@ def test_json() -> None:
                         "content": "scores",
                         "location": {"row": 5, "column": 21},
                         "end_location": {"row": 5, "column": 27},
+                        "cell": None,
                     }
                 ],
             },
-            "related": [{"message": "here", "filename": "losses.py", "location": {"row": 7, "column": 3}}],
+            "related": [
+                {
+                    "message": "here",
+                    "filename": "losses.py",
+                    "location": {"row": 7, "column": 3},
+                    "end_location": {"row": 7, "column": 4},
+                    "cell": None,
+                }
+            ],
         },
         {
             "code": "TL201",
@@ -265,7 +274,7 @@ def test_json() -> None:
             "related": [],
         },
     ]
-    assert json_report.render([], {}) == "[]\n"
+    assert json_report.render(Report([], {})) == "[]\n"
 
 
 def test_summary() -> None:

@@ -25,7 +25,13 @@ if TYPE_CHECKING:
     from torchlint.runner import FileResult
 
 CLEAN, FINDINGS, ERROR, INTERRUPTED = 0, 1, 2, 130
-FORMATS = ("full", "concise", "json")
+# `torchlint.config.OutputFormat` has the same; importing it here would cost every run of --help its time.
+FORMATS = (
+    "full", "concise", "grouped", "json", "json-lines", "sarif", "github", "gitlab", "junit", "rdjson", "azure",
+    "pylint", "lsp",
+)  # fmt: skip
+# Formats that end with a summary, since a person reads them.
+HUMAN = ("full", "concise", "grouped")
 STDIN = "-"
 # A progress bar is drawn for runs that take longer than this many seconds.
 PATIENCE = 1.0
@@ -81,6 +87,9 @@ def cli() -> None:
     help="Rules not to run in the files that a pattern matches.",
 )
 @click.option("--output-format", type=click.Choice(FORMATS), help="How findings are printed. [default: full]")
+@click.option(
+    "-o", "--output-file", metavar="FILE", help="Write the report to a file. [default: standard output]"
+)
 @click.option("--statistics", is_flag=True, help="Print how often each rule was broken.")
 @click.option("--exit-zero", is_flag=True, help="Exit with 0 even if there are findings.")
 @click.option("--show-files", is_flag=True, help="Print the files that would be linted, and stop.")
@@ -122,6 +131,7 @@ def check(
     extend_select: tuple[str, ...],
     per_file_ignores: tuple[str, ...],
     output_format: str | None,
+    output_file: str | None,
     statistics: bool,
     exit_zero: bool,
     show_files: bool,
@@ -163,6 +173,7 @@ def check(
         here,
         fix=fix,
         show_diff=show_diff,
+        output_file=output_file,
         statistics=statistics,
         exit_zero=exit_zero,
         quiet=quiet,
@@ -184,6 +195,7 @@ class _Run:
         *,
         fix: bool,
         show_diff: bool,
+        output_file: str | None,
         statistics: bool,
         exit_zero: bool,
         quiet: bool,
@@ -197,6 +209,7 @@ class _Run:
         self.settings = settings
         self.fix = fix
         self.show_diff = show_diff
+        self.output_file = output_file
         self.statistics = statistics
         self.exit_zero = exit_zero
         self.quiet = quiet
@@ -268,8 +281,10 @@ class _Run:
         remaining = [found for result in results for found in result.diagnostics]
         fixed = sum(len(result.fixed) for result in results)
         unsafe_fixes = self.settings.unsafe_fixes
-        as_json = self.settings.output_format == "json"
-        if self.statistics and as_json:
+        for_people = self.settings.output_format in HUMAN
+        stream = sys.stderr if to_stderr else sys.stdout
+        colour = self.output_file is None and _colour(stream)
+        if self.statistics and not for_people:
             text = _json(
                 [
                     {"code": code, "name": name, "count": count, "fixable": all_fixable}
@@ -279,21 +294,30 @@ class _Run:
         elif self.statistics:
             text = fixable.statistics(remaining, unsafe_fixes=unsafe_fixes)
         else:
-            text = self._render(results, to_stderr)
-        if not as_json and not self.quiet and (results or remaining):
+            text = self._render(results, colour)
+        if for_people and not self.quiet and (results or remaining):
             text += fixable.summary(remaining, fixed=fixed, unsafe_fixes=unsafe_fixes)
-        click.echo(text, nl=False, err=to_stderr, color=True)
+        if self.output_file is None:
+            click.echo(text, nl=False, err=to_stderr, color=True)
+        else:
+            _write_report(self.output_file, text)
         return self._exit_code(results, bool(remaining))
 
-    def _render(self, results: Sequence["FileResult"], to_stderr: bool) -> str:
+    def _render(self, results: Sequence["FileResult"], colour: bool) -> str:
         from importlib import import_module
 
-        render: Callable[..., str] = import_module(f"torchlint.report.{self.settings.output_format}").render
+        from torchlint.report import Report
+
+        name = self.settings.output_format.replace("-", "_")
+        render: Callable[[Report], str] = import_module(f"torchlint.report.{name}").render
         return render(
-            [found for result in results for found in result.diagnostics],
-            {result.file.name: result.source for result in results if result.source is not None},
-            unsafe_fixes=self.settings.unsafe_fixes,
-            colour=_colour(sys.stderr if to_stderr else sys.stdout),
+            Report(
+                [found for result in results for found in result.diagnostics],
+                {result.file.name: result.source for result in results if result.source is not None},
+                unsafe_fixes=self.settings.unsafe_fixes,
+                colour=colour,
+                rules=self.registry.descriptions,
+            )
         )
 
     def _conclude_diff(self, results: Sequence["FileResult"]) -> int:
@@ -508,19 +532,18 @@ def _print_settings(configuration: "Configuration", paths: Sequence[str]) -> Non
 
 
 def _rule_object(known: "Documented") -> dict[str, Any]:
-    from torchlint.report.json import RULE_URL
-    from torchlint.rule import SEVERITY_OF_CATEGORY
+    from torchlint.registry import describe
 
-    documentation = known.documentation()
+    rule = describe(known)
     return {
-        "code": known.code,
-        "name": known.name(),
-        "summary": documentation.summary,
-        "category": known.category.value,
-        "severity": SEVERITY_OF_CATEGORY[known.category].value,
-        "fix": known.fix_safety.value if known.fix_safety else None,
-        "documentation": documentation.text,
-        "url": RULE_URL + known.name(),
+        "code": rule.code,
+        "name": rule.name,
+        "summary": rule.summary,
+        "category": rule.category.value,
+        "severity": rule.severity.value,
+        "fix": rule.fix_safety.value if rule.fix_safety else None,
+        "documentation": rule.documentation,
+        "url": rule.url,
     }
 
 
@@ -553,6 +576,18 @@ def _write_bytes(data: bytes) -> None:
     sys.stdout.flush()
     sys.stdout.buffer.write(data)
     sys.stdout.buffer.flush()
+
+
+def _write_report(path: str, text: str) -> None:
+    """Write a report at once and wholly, so that no reader finds half of it."""
+    from pathlib import Path
+
+    from torchlint.fixer import FixError, put
+
+    try:
+        put(Path(path), text.encode("utf-8", "backslashreplace"))
+    except FixError as error:
+        raise click.ClickException(f"--output-file {path}: {error}") from None
 
 
 def _colour(stream: TextIO) -> bool:

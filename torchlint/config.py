@@ -20,7 +20,21 @@ from msgspec import UNSET, Meta, UnsetType
 from torchlint import __version__
 from torchlint.pattern import Patterns
 
-OutputFormat = Literal["full", "concise", "json"]
+OutputFormat = Literal[
+    "full",
+    "concise",
+    "grouped",
+    "json",
+    "json-lines",
+    "sarif",
+    "github",
+    "gitlab",
+    "junit",
+    "rdjson",
+    "azure",
+    "pylint",
+    "lsp",
+]
 OUTPUT_FORMATS: tuple[str, ...] = get_args(OutputFormat)
 
 DEFAULT_EXCLUDE = (

@@ -7,6 +7,8 @@ columns in code points.
 from dataclasses import dataclass
 from enum import Enum
 
+RULE_URL = "https://github.com/torchlint/torchlint#"
+
 
 class Severity(str, Enum):
     """How bad a finding is."""
@@ -96,6 +98,34 @@ class Diagnostic:
     internal: bool = False
 
     @property
+    def url(self) -> str | None:
+        """Where the rule is described; None for the rules of others."""
+        return rule_url(self.code, self.name)
+
+    @property
     def noqa_rows(self) -> tuple[int, int]:
         """The rows on which a suppression comment silences this finding: its first and its last."""
         return (self.span.row, self.span.end_row)
+
+
+def rule_url(code: str, name: str) -> str | None:
+    """Where a rule is described; None for the rules of others, which torchlint's own pages do not know."""
+    return RULE_URL + name if code.startswith("TL") else None
+
+
+@dataclass(frozen=True, slots=True)
+class RuleDescription:
+    """What a report may say about a rule. `documentation` is Markdown; `summary` its first paragraph on one line."""
+
+    code: str
+    name: str
+    summary: str
+    documentation: str
+    category: Category
+    severity: Severity
+    fix_safety: Applicability | None
+
+    @property
+    def url(self) -> str | None:
+        """Where the rule is described; None for the rules of others."""
+        return rule_url(self.code, self.name)

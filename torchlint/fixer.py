@@ -153,15 +153,7 @@ def _touch(one: Edit, other: Edit) -> bool:
 
 
 def _edited(source: Source, diagnostics: Sequence[Diagnostic]) -> Source:
-    # A dict merges equal edits and keeps the order of those at one place.
-    edits = dict.fromkeys(edit for diagnostic in diagnostics for edit in _edits(diagnostic))
-    pieces = []
-    end = 0
-    for edit in sorted(edits, key=lambda edit: (edit.span.start, edit.span.end)):
-        pieces += [source.text[end : max(end, edit.span.start)], edit.content]
-        end = max(end, edit.span.end)
-    text = "".join(pieces) + source.text[end:]
-    return Source(source.filename, text, source.encoding, source.bom)
+    return source.edited(edit for diagnostic in diagnostics for edit in _edits(diagnostic))
 
 
 def _parses(source: Source) -> bool:
@@ -204,24 +196,52 @@ def write(path: Path, old: bytes, new: bytes) -> None:
         raise FixError(f"{error.strerror or type(error).__name__}; left as it was") from None
 
 
-def _replace(target: Path, old: bytes, new: bytes) -> None:
-    status = target.stat()
+def put(path: Path, data: bytes) -> None:
+    """Write a file at once and wholly, whatever stood there before. A link is followed; a device or pipe is written to.
+
+    Raises:
+        FixError: it cannot be written. What was there is there still.
+    """
+    target = Path(os.path.realpath(path))
+    try:
+        if target.exists() and not target.is_file():
+            target.write_bytes(data)
+            return
+        if target.exists() and not os.access(target, os.W_OK):
+            raise FixError("it is read-only")
+        _replace(target, None, data)
+    except OSError as error:
+        raise FixError(error.strerror or type(error).__name__) from None
+
+
+def _replace(target: Path, old: bytes | None, new: bytes) -> None:
+    """Put `new` in a file's place, keeping mode and owner; `old` is what it must hold until then, if anything."""
+    status = target.stat() if old is not None or target.exists() else None
     descriptor, temporary = tempfile.mkstemp(prefix=".torchlint-", dir=target.parent)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(new)
-        if hasattr(os, "chown"):
-            with suppress(OSError):
-                os.chown(temporary, status.st_uid, status.st_gid)
-        os.chmod(temporary, stat.S_IMODE(status.st_mode))
+        if status is None:
+            os.chmod(temporary, 0o666 & ~_umask())
+        else:
+            if hasattr(os, "chown"):
+                with suppress(OSError):
+                    os.chown(temporary, status.st_uid, status.st_gid)
+            os.chmod(temporary, stat.S_IMODE(status.st_mode))
         # Editors know nothing of the lock: look once more, as late as can be.
-        if target.read_bytes() != old:
+        if old is not None and target.read_bytes() != old:
             raise FixError("it changed while it was being fixed; left alone")
         os.replace(temporary, target)
     except BaseException:
         with suppress(OSError):
             os.unlink(temporary)
         raise
+
+
+def _umask() -> int:
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
 
 
 if sys.platform == "win32":

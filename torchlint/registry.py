@@ -16,8 +16,8 @@ from importlib.metadata import EntryPoint, entry_points
 from types import ModuleType
 from typing import Protocol
 
-from torchlint.diagnostic import Applicability, Category
-from torchlint.rule import Documentation, Rule
+from torchlint.diagnostic import Applicability, Category, RuleDescription
+from torchlint.rule import SEVERITY_OF_CATEGORY, Documentation, Rule
 
 GROUP = "torchlint.rules"
 BUILT_IN = "torchlint.rules"
@@ -180,6 +180,10 @@ class Registry:
                 picked[engine.code] = True
         return frozenset(code for code, on in picked.items() if on)
 
+    def descriptions(self) -> "Sequence[RuleDescription]":
+        """What there is to say of every rule, the engine's own diagnostics included, sorted by code."""
+        return sorted(map(describe, self._all), key=lambda rule: rule.code)
+
     @cached_property
     def _all(self) -> "tuple[EngineRule | type[Rule], ...]":
         return (*self.engine, *self.rules)
@@ -227,6 +231,20 @@ class Registry:
             close = get_close_matches(upper, list(self._category_of), n=1)
         hint = f"did you mean `{close[0]}`?" if close else _SELECTORS
         raise RegistryError(f"unknown rule selector `{selector}`; {hint}")
+
+
+def describe(rule: Documented) -> RuleDescription:
+    """What there is to say of a rule."""
+    documentation = rule.documentation()
+    return RuleDescription(
+        rule.code,
+        rule.name(),
+        documentation.summary,
+        documentation.text,
+        rule.category,
+        SEVERITY_OF_CATEGORY[rule.category],
+        rule.fix_safety,
+    )
 
 
 _CATEGORIES = tuple(category.value for category in Category)

@@ -164,7 +164,7 @@ class Checker:
 
         result = fix(source, lint, unsafe=file.settings.unsafe_fixes)
         remaining = result.remaining
-        after = result.source.encode(result.source.text)
+        after = result.source.data
         if after == data:
             return FileResult(file, remaining, source if remaining else None)
         change = Change(data, after, tuple(rounds[0]))

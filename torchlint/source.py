@@ -6,9 +6,11 @@ Line breaks are those of Python's tokenizer (LF, CRLF, CR), not those of `str.sp
 import codecs
 import re
 from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 
-from torchlint.diagnostic import Span
+from torchlint.diagnostic import Edit, Span
 
 _LINE_BREAK = re.compile(r"\r\n|\r|\n")
 # PEP 263: a coding cookie stands on one of the first two lines, the first being blank or a comment.
@@ -20,11 +22,23 @@ class SourceError(Exception):
     """A file whose bytes cannot be read as Python text. The message is one line for the reader."""
 
 
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A code cell of a notebook: its number among all cells, from 1, and its part of the text as offsets."""
+
+    number: int
+    start: int
+    end: int
+
+
 class Source:
     """A file's bytes, its text, and where things stand in it.
 
-    `text` has no byte order mark; `encode` gives it back its mark and its encoding.
+    `text` has no byte order mark; `encode` gives it back its mark and its encoding. A notebook is a source too: its
+    `text` is that of its code cells, one after the other; `cells` is empty for anything else.
     """
+
+    cells: tuple[Cell, ...] = ()
 
     def __init__(self, filename: str, text: str, encoding: str = "utf-8", bom: bool = False) -> None:
         self.filename = filename
@@ -82,6 +96,19 @@ class Source:
             raise SourceError(f"{self.encoding} cannot hold {text[error.start]!r}") from None
         return codecs.BOM_UTF8 + data if self.bom else data
 
+    @property
+    def data(self) -> bytes:
+        """The bytes of the file.
+
+        Raises:
+            SourceError: the text holds a character that the file's encoding lacks.
+        """
+        return self.encode(self.text)
+
+    def edited(self, edits: Iterable[Edit]) -> "Source":
+        """The source after edits that do not overlap. Equal edits are made once; those at one place, in their order."""
+        return Source(self.filename, apply_edits(self.text, edits), self.encoding, self.bom)
+
     @cached_property
     def newline(self) -> str:
         """The first line break of the file, which inserted lines use too."""
@@ -113,11 +140,56 @@ class Source:
         end_row, end_column = self.position(end)
         return Span(start, end, row, column, end_row, end_column)
 
+    def cell_at(self, offset: int) -> Cell | None:
+        """The cell that an offset lies in; None outside notebooks."""
+        if not self.cells:
+            return None
+        index = bisect_right(self.cells, offset, key=lambda cell: cell.start)
+        return self.cells[max(index - 1, 0)]
+
+    def in_cell(self, span: Span) -> Span:
+        """The span with rows counted from the start of its cell; the same span outside notebooks."""
+        above = self.rows_of_cell(span.start).start - 1
+        if not above:
+            return span
+        return Span(span.start, span.end, span.row - above, span.column, span.end_row - above, span.end_column)
+
+    def rows_of_cell(self, offset: int) -> range:
+        """The rows of the cell that an offset lies in; outside notebooks, all of them."""
+        cell = self.cell_at(offset)
+        start, end = (0, len(self.text)) if cell is None else (cell.start, cell.end)
+        last, column = self.position(end)
+        # The row that a final line break opens is no row to a reader.
+        return range(self.position(start)[0], last + (column > 1))
+
+    def in_file(self, span: Span) -> Span:
+        """Where the span stands in the file on disk, which for a notebook is JSON."""
+        return span
+
+    def edits_in_file(self, edits: Sequence[Edit]) -> tuple[Edit, ...]:
+        """Edits of the text as edits of the file on disk."""
+        return tuple(edits)
+
+    @property
+    def file_text(self) -> str:
+        """The text of the file on disk, which `in_file` and `edits_in_file` speak of."""
+        return self.text
+
     def line(self, row: int) -> str:
         """The text of a row (from 1) without its line break."""
         start = self._line_starts[row - 1]
         end = self._line_starts[row] if row < len(self._line_starts) else len(self.text)
         return self.text[start:end].rstrip("\r\n")
+
+
+def apply_edits(text: str, edits: Iterable[Edit]) -> str:
+    """A text after edits that do not overlap. Equal edits are made once; those at one place, in their order."""
+    pieces = []
+    end = 0
+    for edit in sorted(dict.fromkeys(edits), key=lambda edit: (edit.span.start, edit.span.end)):
+        pieces += [text[end : max(end, edit.span.start)], edit.content]
+        end = max(end, edit.span.end)
+    return "".join(pieces) + text[end:]
 
 
 def _declared_encoding(body: bytes) -> str:

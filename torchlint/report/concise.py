@@ -1,28 +1,20 @@
-"""One line a finding: `path:row:column: CODE [*] message (name)`."""
+"""One line a finding: `path:row:column: CODE [*] message (name)`, in a notebook `path:cell 3:row:column:`."""
 
-from collections.abc import Mapping, Sequence
-
-from torchlint.diagnostic import Diagnostic
+from torchlint.report import Report
 from torchlint.report.fixable import would_apply
 from torchlint.report.paint import STYLE_OF_SEVERITY, painter
-from torchlint.source import Source
+from torchlint.report.place import shown
 
 
-def render(
-    diagnostics: Sequence[Diagnostic],
-    sources: Mapping[str, Source],
-    *,
-    unsafe_fixes: bool = False,
-    colour: bool = False,
-) -> str:
+def render(report: Report) -> str:
     """The findings, one line each. `[*]` marks those that `--fix` would repair."""
-    paint = painter(colour)
+    paint = painter(report.colour)
     lines: list[str] = []
-    for found in diagnostics:
-        mark = paint("[*]", "cyan") + " " if would_apply(found, unsafe_fixes=unsafe_fixes) else ""
+    for found in report.diagnostics:
+        mark = paint("[*]", "cyan") + " " if would_apply(found, unsafe_fixes=report.unsafe_fixes) else ""
         message = " ".join(found.message.splitlines())
         lines.append(
-            f"{paint(found.filename, 'bold')}:{found.span.row}:{found.span.column}: "
+            f"{paint(found.filename, 'bold')}:{shown(report.sources.get(found.filename), found.span)}: "
             f"{paint(found.code, STYLE_OF_SEVERITY[found.severity])} {mark}{message} ({found.name})\n"
         )
     return "".join(lines)

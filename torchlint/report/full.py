@@ -1,11 +1,13 @@
 """A finding with the code that it is about, carets under it, what to do, and related places."""
 
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 
 from torchlint.diagnostic import Applicability, Diagnostic, Fix, Span
+from torchlint.report import Report
 from torchlint.report.fixable import needs_unsafe, would_apply
 from torchlint.report.paint import STYLE_OF_SEVERITY, Paint, painter
+from torchlint.report.place import shown
 from torchlint.source import Source
 
 CONTEXT = 2  # rows shown before and after
@@ -14,18 +16,12 @@ WIDEST_LINE = 200  # code points; of a longer line only the part around the span
 TAB = "    "
 
 
-def render(
-    diagnostics: Sequence[Diagnostic],
-    sources: Mapping[str, Source],
-    *,
-    unsafe_fixes: bool = False,
-    colour: bool = False,
-) -> str:
+def render(report: Report) -> str:
     """The findings with code frames. A finding in a file that `sources` lacks has no frame."""
-    paint = painter(colour)
+    paint = painter(report.colour)
     return "".join(
-        "\n".join(_finding(found, sources.get(found.filename), unsafe_fixes, paint)) + "\n\n"
-        for found in diagnostics
+        "\n".join(_finding(found, report.sources.get(found.filename), report.unsafe_fixes, paint)) + "\n\n"
+        for found in report.diagnostics
     )
 
 
@@ -40,11 +36,12 @@ def _finding(found: Diagnostic, source: Source | None, unsafe_fixes: bool, paint
     yield f"{head} {marks}{paint(found.message, 'bold')} ({found.name})"
 
     own_places = [place for place in found.related if place.filename == found.filename and source is not None]
-    last_row = max([found.span.end_row + CONTEXT, *(place.span.end_row for place in own_places)])
-    gutter = len(str(min(last_row, source.rows if source else last_row)))
+    gutter = max(
+        (_gutter(source, found.span, CONTEXT), *(_gutter(source, place.span, 0) for place in own_places))
+    )
     edge = paint(" " * gutter + " |", "blue")
     arrow = paint(" " * gutter + "-->", "blue")
-    yield f"{arrow} {found.filename}:{found.span.row}:{found.span.column}"
+    yield f"{arrow} {found.filename}:{shown(source, found.span)}"
     if source is not None:
         yield edge
         for number, text in _frame(source, found.span, CONTEXT, lambda text: paint(text, style)):
@@ -55,7 +52,7 @@ def _finding(found: Diagnostic, source: Source | None, unsafe_fixes: bool, paint
     if found.fix is not None:
         yield f"{paint(_fix_word(found.fix), 'bold cyan')}: {found.fix.message}"
     for place in found.related:
-        where = f"{place.filename}:{place.span.row}:{place.span.column}"
+        where = f"{place.filename}:{shown(source if place in own_places else None, place.span)}"
         yield f"{paint('note', 'bold green')}: {where}: {place.message}"
         if place in own_places and source is not None:
             for number, text in _frame(source, place.span, 0, lambda text: paint(text, "green")):
@@ -70,53 +67,61 @@ def _fix_word(fix: Fix) -> str:
     }[fix.applicability]
 
 
+def _gutter(source: Source | None, span: Span, context: int) -> int:
+    """How wide the row numbers of a frame are."""
+    if source is None:
+        return len(str(span.end_row))
+    rows = source.rows_of_cell(span.start)
+    return len(str(min(span.end_row + context, rows[-1] if rows else 1) - rows.start + 1))
+
+
 def _frame(source: Source, span: Span, context: int, mark: Callable[[str], str]) -> Iterator[tuple[str, str]]:
     """The rows of a frame as row number (empty for a row of marks) and text."""
+    rows = source.rows_of_cell(span.start)
+    above = rows.start - 1
     first, last = span.row, min(span.end_row, source.rows)
-    # The row that a final line break opens is no row to a reader.
-    rows = source.rows - (0 if source.line(source.rows) else 1)
-    before = range(max(1, first - context), first)
-    after = range(last + 1, min(rows, last + context) + 1)
+    before = range(max(rows.start, first - context), first)
+    after = range(last + 1, min(rows.stop, last + context + 1))
     if first == last:
         for row in before:
-            yield str(row), _shown(source.line(row))
-        yield from _marked_row(source.line(first), span, mark)
+            yield str(row - above), _shown(source.line(row))
+        yield from _marked_row(source.line(first), span, above, mark)
         for row in after:
-            yield str(row), _shown(source.line(row))
+            yield str(row - above), _shown(source.line(row))
     else:
         for row in before:
-            yield str(row), "  " + _shown(source.line(row))
-        yield from _marked_rows(source, span, last, mark)
+            yield str(row - above), "  " + _shown(source.line(row))
+        yield from _marked_rows(source, span, last, above, mark)
         for row in after:
-            yield str(row), "  " + _shown(source.line(row))
+            yield str(row - above), "  " + _shown(source.line(row))
 
 
-def _marked_row(line: str, span: Span, mark: Callable[[str], str]) -> Iterator[tuple[str, str]]:
+def _marked_row(line: str, span: Span, above: int, mark: Callable[[str], str]) -> Iterator[tuple[str, str]]:
     start, end = span.column - 1, span.end_column - 1
     cut = _cut(line, start)
-    yield str(span.row), _shown(line, cut)
+    yield str(span.row - above), _shown(line, cut)
     carets = _width(line[start : min(end, cut + WIDEST_LINE)])
     yield "", " " * (bool(cut) + _width(line[cut:start])) + mark("^" * max(1, carets))
 
 
 def _marked_rows(
-    source: Source, span: Span, last: int, mark: Callable[[str], str]
+    source: Source, span: Span, last: int, above: int, mark: Callable[[str], str]
 ) -> Iterator[tuple[str, str]]:
     """The rows of a span over several rows, with a bracket on their left that leads from start to end."""
     line = source.line(span.row)
     before = line[: span.column - 1]
     if before.strip():
-        yield str(span.row), "  " + _shown(line)
+        yield str(span.row - above), "  " + _shown(line)
         yield "", " " + mark("_" * (1 + _width(before[:WIDEST_LINE])) + "^")
     else:
-        yield str(span.row), mark("/") + " " + _shown(line)
+        yield str(span.row - above), mark("/") + " " + _shown(line)
     inside = range(span.row + 1, last + 1)
     skipped = range(0)
     if len(inside) > LONGEST_SPAN:
         skipped = inside[LONGEST_SPAN // 2 : -2]
     for row in inside:
         if row not in skipped:
-            yield str(row), mark("|") + " " + _shown(source.line(row))
+            yield str(row - above), mark("|") + " " + _shown(source.line(row))
         elif row == skipped[0]:
             yield "", mark("|") + " ..."
     up_to_last = source.line(last)[: max(0, span.end_column - 2)]

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from torchlint.config import Configuration, Settings, shown_path
 from torchlint.pattern import Patterns, steps_below
 
-SUFFIXES = (".py", ".pyi", ".pyw")
+SUFFIXES = (".py", ".pyi", ".pyw", ".ipynb")
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from hashlib import md5
 from pathlib import Path
 
 from torchlint.diagnostic import Applicability, Diagnostic, Edit, Severity
-from torchlint.parse import ParseProblem, parse
+from torchlint.parse import ParseProblem, broken_cells, parse
 from torchlint.source import Source, SourceError
 
 if sys.platform == "win32":
@@ -115,12 +115,12 @@ class _Fixing:
     def _apply(self, source: Source, chosen: Sequence[Diagnostic]) -> Source:
         """The source with the fixes applied, less those that would keep it from parsing."""
         after = _edited(source, chosen)
-        if _parses(after) or not _parses(source):
+        if _breakage(after) <= _breakage(source):
             self.applied += chosen
             return after
         kept: list[Diagnostic] = []
         for diagnostic in chosen:
-            if _parses(_edited(source, [*kept, diagnostic])):
+            if _breakage(_edited(source, [*kept, diagnostic])) <= _breakage(source):
                 kept.append(diagnostic)
             else:
                 message = (
@@ -156,12 +156,13 @@ def _edited(source: Source, diagnostics: Sequence[Diagnostic]) -> Source:
     return source.edited(edit for diagnostic in diagnostics for edit in _edits(diagnostic))
 
 
-def _parses(source: Source) -> bool:
+def _breakage(source: Source) -> int:
+    """How much of a source does not parse: the cells of a notebook count one by one."""
     try:
         parse(source)
     except ParseProblem:
-        return False
-    return True
+        return len(broken_cells(source)) or 1
+    return 0
 
 
 def _failure(diagnostic: Diagnostic, message: str) -> Diagnostic:

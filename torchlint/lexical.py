@@ -20,6 +20,7 @@ _STRING_OR_COMMENT = re.compile(
 _LONG_FSTRING = 40
 _FSTRING_PREFIX = re.compile(r"[fFtT][rR]?\Z")
 _BRACES = re.compile(r"(\{\{|\}\}|\{|\})")
+_TOKEN = re.compile(_STRING_OR_COMMENT.pattern + r"|[()\[\]{}]|\r\n|\r|\n", re.DOTALL)
 _BRACKET_OR_BREAK = re.compile(r"[()\[\]{}\n]")
 
 
@@ -28,6 +29,14 @@ def comments(text: str) -> Iterator[tuple[int, str]]:
     for match in _STRING_OR_COMMENT.finditer(text):
         if text[match.start()] == "#":
             yield match.start(), match.group()
+
+
+def unbroken(text: str) -> Iterator[tuple[int, int]]:
+    """Start and end of each string and each backslash that goes over line breaks: no comment can stand at those breaks."""
+    for match in _STRING_OR_COMMENT.finditer(text):
+        found = match.group()
+        if found[0] != "#" and ("\n" in found or "\r" in found):
+            yield match.start(), match.end()
 
 
 def code_only(text: str, *, in_place: bool = False) -> str:
@@ -68,6 +77,20 @@ def logical_line_ends(text: str) -> list[int]:
         else:
             level -= 1
     return [*ends, len(text)]
+
+
+def logical_line_end(text: str, start: int) -> int:
+    """The offset of the line break that ends the logical line which starts at an offset, or the end of the text."""
+    level = 0
+    for match in _TOKEN.finditer(text, start):
+        sign = match.group()
+        if sign in "([{":
+            level += 1
+        elif sign in ")]}":
+            level -= 1
+        elif sign in ("\n", "\r", "\r\n") and level <= 0:
+            return match.start()
+    return len(text)
 
 
 def _fields(string: str) -> str:

@@ -7,6 +7,7 @@ the `Project` that it is given.
 import re
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import libcst as cst
 from torchlint import locate, suppress
 from torchlint.diagnostic import Diagnostic, Edit, Fix, Related, Severity, Span
 from torchlint.nesting import TooDeep, with_room
-from torchlint.parse import ParseProblem, parse
+from torchlint.parse import ParseProblem, broken_cells, parse
 from torchlint.rule import Finding, NodeEdit, Place, Repair, Rule, Syntax
 from torchlint.semantic.model import Model
 from torchlint.semantic.project import Project, Unit
@@ -73,12 +74,23 @@ def _lint(
     try:
         module = project.tree(path, source) if project is not None and path is not None else parse(source)
     except ParseProblem as problem:
-        diagnostics = _unparsable(source, active, problem.syntax)
+        broken = broken_cells(source)
+        if not broken:
+            diagnostics = _unparsable(source, active, problem.syntax)
+        for cell, syntax in broken.items():
+            diagnostics += _unparsable(source.masked([cell]), active, syntax)
+        source = source.masked([cell for cell in source.cells if cell not in broken])
+        if broken:
+            diagnostics += _check(Unit(path or source.filename, source, parse(source)), active, project)
     else:
-        if active:
-            unit = Unit(path or source.filename, source, module)
-            diagnostics = _check(unit, active, project)
-    return sorted(suppress.apply(source, diagnostics, rules, known=known), key=_position)
+        diagnostics = _check(Unit(path or source.filename, source, module), active, project)
+    diagnostics = suppress.apply(source, diagnostics, rules, known=known)
+    return sorted((_with_possible_fix(source, diagnostic) for diagnostic in diagnostics), key=_position)
+
+
+def _with_possible_fix(source: Source, diagnostic: Diagnostic) -> Diagnostic:
+    possible = diagnostic.fix is None or source.allows(diagnostic.fix.edits)
+    return diagnostic if possible else replace(diagnostic, fix=None)
 
 
 def _position(diagnostic: Diagnostic) -> tuple[int, int, str, str]:
@@ -86,6 +98,8 @@ def _position(diagnostic: Diagnostic) -> tuple[int, int, str, str]:
 
 
 def _check(unit: Unit, active: Sequence[type[Rule]], project: Project | None) -> list[Diagnostic]:
+    if not active:
+        return []
     model = Model(unit, project)
     instances = [rule(unit.source, model) for rule in active]
     try:

@@ -7,9 +7,10 @@ import warnings
 
 import libcst as cst
 
+from torchlint.lexical import logical_line_ends
 from torchlint.nesting import TooDeep, with_room
 from torchlint.rule import Syntax
-from torchlint.source import Source
+from torchlint.source import Cell, Source
 
 # Where libcst loses characters: a form feed before code, a statement that begins with a line continuation.
 _LOST_CONTINUATION = re.compile(r"^([ \t\f]*)\\(?=\r|\n)", re.MULTILINE)
@@ -34,9 +35,41 @@ def parse(source: Source) -> cst.Module:
         ParseProblem: the text is not Python as libcst reads it, or nests too deeply.
     """
     try:
-        return with_room(source.text, lambda: _parse(source))
+        module = with_room(source.text, lambda: _parse(source))
     except TooDeep as problem:
         raise ParseProblem(Syntax(str(problem), problem.offset)) from None
+    if len(source.cells) > 1:
+        ends = set(logical_line_ends(source.text))
+        for cell in source.cells:
+            if cell.end not in ends:
+                raise ParseProblem(Syntax("the last statement of this cell has no end", cell.end))
+    return module
+
+
+def broken_cells(source: Source) -> dict[Cell, Syntax]:
+    """The cells of a notebook that do not parse, and why; for a source that as a whole does not."""
+    broken: dict[Cell, Syntax] = {}
+    for cell in source.cells:
+        start = source.opening(cell)
+        try:
+            parse(Source(source.filename, source.text[start : cell.end]))
+        except ParseProblem as problem:
+            offset = min(max(start + problem.syntax.offset, cell.start), cell.end)
+            broken[cell] = Syntax(problem.syntax.message, offset)
+    whole = source.masked([cell for cell in source.cells if cell not in broken])
+    while len(broken) < len(source.cells):
+        try:
+            parse(whole)
+        except ParseProblem as problem:
+            # Alone it parses, and not after the others: it ends in a backslash, say.
+            blamed = source.cell_at(problem.syntax.offset)
+            if blamed is None or blamed in broken:
+                blamed = next(cell for cell in source.cells if cell not in broken)
+            broken[blamed] = problem.syntax
+            whole = source.masked([cell for cell in source.cells if cell not in broken])
+        else:
+            break
+    return broken
 
 
 def _parse(source: Source) -> cst.Module:

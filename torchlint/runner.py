@@ -11,7 +11,7 @@ import os
 import re
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -20,6 +20,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+from torchlint import notebook
+from torchlint.baseline import Baseline, Entry
+from torchlint.changed import Changes
 from torchlint.config import ConfigError, Settings, shown_path
 from torchlint.diagnostic import Diagnostic, Severity, Span
 from torchlint.discover import File
@@ -49,24 +52,28 @@ START = Span(0, 0, 1, 1, 1, 1)
 class Request:
     """What a run asks for of every file.
 
-    `fix`: find out what fixes make of each file; writing them is for `write`. `run` tells one run
-    from another in workers that outlive it.
+    `fix`: find out what fixes make of each file; writing them is for `write`. Findings that the
+    `baseline` covers, or that do not lie on `changes`, are left out, and not fixed either. `run` tells
+    one run from another in workers that outlive it.
     """
 
     cwd: str
     fix: bool = False
     plugins: bool = True
     debug: bool = False
+    baseline: Baseline | None = None
+    changes: Changes | None = None
     run: str = field(default_factory=lambda: uuid4().hex)
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What fixes made of a file, and the findings that it had before."""
+    """What fixes made of a file, and the findings, and entries of the baseline, that it had before."""
 
     before: bytes
     after: bytes
     found: tuple[Diagnostic, ...]
+    known: tuple[Entry, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +81,8 @@ class FileResult:
     """What came of a file.
 
     `source` is the text that the findings are about, kept only where there are any. `fixed` are the
-    findings that fixes repaired; `change` is None where nothing changes.
+    findings that fixes repaired; `change` is None where nothing changes. `known` are the entries of the
+    baseline that covered findings, which `diagnostics` is without.
     """
 
     file: File
@@ -82,12 +90,20 @@ class FileResult:
     source: Source | None = None
     fixed: tuple[Diagnostic, ...] = ()
     change: Change | None = None
+    known: tuple[Entry, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Left:
+    diagnostics: list[Diagnostic]
+    known: tuple[Entry, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class _Selection:
     rules: tuple[type["Rule"], ...]
     codes: frozenset[str]
+    severities: Mapping[str, Severity]
 
 
 class Checker:
@@ -121,6 +137,15 @@ class Checker:
                     if origin == "default":
                         origin = settings.origin(f"extend-{key}")
                     raise ConfigError(f"{origin}: `{key}`: {error}") from None
+        for pair in settings.severity:
+            try:
+                self.registry.severities([pair])
+            except RegistryError as error:
+                raise ConfigError(f"{settings.origin('severity')}: `severity`: {error}") from None
+
+    def codes(self, file: File) -> frozenset[str]:
+        """The codes of what is looked for in a file."""
+        return self._selection(file).codes
 
     def may_apply(self, file: File, data: bytes) -> bool:
         """Whether linting these bytes can find anything; asked without decoding them."""
@@ -130,11 +155,13 @@ class Checker:
     def check(self, file: File, data: bytes) -> FileResult:
         """Lint a file's bytes, and see what fixes make of them where the run asks for that."""
         try:
-            source = Source.from_bytes(file.name, data)
+            source = notebook.load(file.name, data)
+        except notebook.NotebookError as error:
+            return FileResult(file, (problem(file, *UNREADABLE, str(error), internal=True),))
         except SourceError as error:
             found = problem(file, *SYNTAX, str(error))
             return FileResult(file, (found,) if found.code in self._selection(file).codes else ())
-        if not self.may_apply(file, data):
+        if not self.may_apply(file, source.text.encode("utf-8", "surrogatepass") if source.cells else data):
             return FileResult(file)
         self._uncollected += len(data)
         if self._uncollected > BYTES_PER_COLLECTION:
@@ -150,37 +177,59 @@ class Checker:
             return FileResult(file, (problem(file, *INTERNAL, text, internal=True),))
 
     def _lint_only(self, file: File, source: Source) -> FileResult:
-        diagnostics = tuple(self._lint(file, source))
-        return FileResult(file, diagnostics, source if diagnostics else None)
+        left = self._left(file, source, source)
+        diagnostics = tuple(left.diagnostics)
+        return FileResult(file, diagnostics, source if diagnostics else None, known=left.known)
 
     def _fix(self, file: File, data: bytes, source: Source) -> FileResult:
         from torchlint.fixer import fix
 
-        rounds: list[list[Diagnostic]] = []
+        rounds: list[_Left] = []
 
         def lint(text: Source) -> list[Diagnostic]:
-            rounds.append(self._lint(file, text))
-            return rounds[-1]
+            rounds.append(self._left(file, text, source))
+            return rounds[-1].diagnostics
 
         result = fix(source, lint, unsafe=file.settings.unsafe_fixes)
-        remaining = result.remaining
+        remaining, known = result.remaining, rounds[-1].known
         after = result.source.data
         if after == data:
-            return FileResult(file, remaining, source if remaining else None)
-        change = Change(data, after, tuple(rounds[0]))
-        return FileResult(file, remaining, result.source if remaining else None, result.applied, change)
+            return FileResult(file, remaining, source if remaining else None, known=known)
+        change = Change(data, after, tuple(rounds[0].diagnostics), rounds[0].known)
+        return FileResult(file, remaining, result.source if remaining else None, result.applied, change, known)
 
-    def _lint(self, file: File, source: Source) -> list[Diagnostic]:
+    def _left(self, file: File, source: Source, original: Source) -> "_Left":
+        """The findings of a source that neither the baseline nor what did not change takes away.
+
+        `original` is the source as it was before any fix.
+        """
+        baseline, changes = self.request.baseline, self.request.changes
+        found = [self._shown(one) for one in self.lint(file, source)]
+        touched = found if changes is None else changes.touched(file.path, source, original, found)
+        if baseline is None:
+            return _Left(touched, ())
+        # Of findings that look alike, the baseline means those on lines that did not change.
+        here = set(touched)
+        unknown, known = baseline.split(file.path, source, sorted(found, key=lambda one: one in here))
+        news = set(unknown)
+        return _Left([one for one in touched if one in news], known)
+
+    def lint(self, file: File, source: Source, project: "Project | None" = None) -> list[Diagnostic]:
+        """The findings in a source that stands for a file; related files are called by their absolute paths.
+
+        `project` is where its imports come from; without one, from the files on disk.
+        """
         from torchlint.linter import lint
         from torchlint.semantic.project import Project
 
-        roots = file.settings.src
-        if roots not in self._projects:
-            self._projects[roots] = Project(_read_or_none, [_with_slashes(root) for root in roots])
-        project, path = self._projects[roots], _with_slashes(file.path)
-        selection = self._selection(file)
+        if project is None:
+            roots = file.settings.src
+            if roots not in self._projects:
+                self._projects[roots] = Project(_read_or_none, [_with_slashes(root) for root in roots])
+            project = self._projects[roots]
+        path, selection = _with_slashes(file.path), self._selection(file)
         return [
-            self._shown(found)
+            _with_severity(found, selection.severities)
             for found in lint(source, selection.rules, path=path, project=project, known=self.registry.known)
             # The engine's own findings come whatever was selected.
             if found.internal or found.code in selection.codes
@@ -206,7 +255,8 @@ class Checker:
                 code for code in codes if any(self.registry.matches(selector, code) for selector in ignored)
             }
             rules = tuple(rule for rule in self.registry.rules if rule.code in codes)
-            selection = self._selections[settings, ignored] = _Selection(rules, codes)
+            severities = self.registry.severities(settings.severity)
+            selection = self._selections[settings, ignored] = _Selection(rules, codes, severities)
         return selection
 
     def _shown(self, diagnostic: Diagnostic) -> Diagnostic:
@@ -218,6 +268,13 @@ class Checker:
             for place in diagnostic.related
         )
         return replace(diagnostic, related=related)
+
+
+def _with_severity(diagnostic: Diagnostic, severities: Mapping[str, Severity]) -> Diagnostic:
+    """The diagnostic with the severity that the settings give it."""
+    severity = severities.get(diagnostic.code, diagnostic.severity)
+    is_as_set = severity is diagnostic.severity or diagnostic.internal
+    return diagnostic if is_as_set else replace(diagnostic, severity=severity)
 
 
 def run(
@@ -242,7 +299,7 @@ def run(
         data = _read(file)
         if isinstance(data, FileResult):
             results[index] = data
-        elif not checker.may_apply(file, data):
+        elif not notebook.is_notebook(file.name) and not checker.may_apply(file, data):
             results[index] = checker.check(file, data)
         else:
             pending.append((index, len(data)))
@@ -298,8 +355,8 @@ def write(results: Sequence[FileResult]) -> list[FileResult]:
                 failure = problem(
                     result.file, *UNREADABLE, f"the fixes were not written: {error}", internal=True
                 )
-                source = Source.from_bytes(result.file.name, change.before)
-                result = FileResult(result.file, (failure, *change.found), source)
+                source = notebook.load(result.file.name, change.before)
+                result = FileResult(result.file, (failure, *change.found), source, known=change.known)
         written.append(result)
     return written
 

@@ -170,6 +170,18 @@ class Source:
         """Edits of the text as edits of the file on disk."""
         return tuple(edits)
 
+    def masked(self, keep: Iterable[Cell]) -> "Source":
+        """The same source, in which only some cells say anything; no offset moves. A source without cells stays."""
+        return self
+
+    def opening(self, cell: Cell) -> int:
+        """Where the text of a cell starts, with what stands before it to make it Python."""
+        return cell.start
+
+    def allows(self, edits: Iterable[Edit]) -> bool:
+        """Whether edits touch only what the file's author wrote as Python, and no two cells at once."""
+        return True
+
     @property
     def file_text(self) -> str:
         """The text of the file on disk, which `in_file` and `edits_in_file` speak of."""

@@ -58,7 +58,8 @@ class MissingMainGuard(Rule):
     words = ("num_workers", "DataLoader", "loader")
 
     def leave_Module(self, node: cst.Module) -> None:
-        if self._forks():
+        if self.source.cells or self._forks():
+            # Workers do not import a notebook.
             return
         for event in self.model.events:
             if event.kind == "iterate" and event.importing and not event.guarded and self._starts_workers(event):

@@ -5,6 +5,7 @@ from textwrap import dedent
 import libcst as cst
 import pytest
 
+from torchlint.notebook import from_cells
 from torchlint.parse import parse
 from torchlint.semantic.model import Model
 from torchlint.semantic.project import Project, Unit
@@ -340,3 +341,21 @@ def test_code_under_the_main_guard_is_not_run_by_an_import() -> None:
 def test_any_code_is_survived(code: str) -> None:
     model = model_of(code)
     assert model.facts is not None
+
+
+def test_the_last_expression_of_a_cell_is_shown() -> None:
+    def shown_of(source: Source) -> list[str]:
+        model = Model(Unit("a.ipynb", source, parse(source)))
+        found: list[str] = []
+
+        class Finder(cst.CSTVisitor):
+            def leave_Expr(self, original_node: cst.Expr) -> None:
+                if model.is_shown(original_node):
+                    found.append(model.module.code_for_node(original_node))
+
+        model.module.visit(Finder())
+        return found
+
+    cells = [(1, "a\nb\n"), (3, "if x:\n    c"), (4, "d = 1"), (5, ""), (6, "e; f  # comment\n\n"), (7, "%cd x\ng;\n")]
+    assert shown_of(from_cells("a.ipynb", cells)) == ["b", "f", "g"]
+    assert shown_of(Source("a.py", "a\nb\n")) == []

@@ -5,6 +5,7 @@ from functools import cached_property
 
 import libcst as cst
 
+from torchlint.locate import extents
 from torchlint.semantic.facts import Call, Event, Facts
 from torchlint.semantic.interpret import interpret
 from torchlint.semantic.project import Project, Unit
@@ -56,6 +57,20 @@ class Model:
     def chains(self) -> Sequence[tuple[Instance, Value, TupleOf]]:
         """Layers in a Sequential that give a tuple to the layer after them: the layer, the next one, the tuple."""
         return self.facts.chains
+
+    def is_shown(self, statement: cst.Expr) -> bool:
+        """Whether a bare expression is the last of a notebook's cell, whose value is shown and not discarded."""
+        return id(statement) in self._shown
+
+    @cached_property
+    def _shown(self) -> frozenset[int]:
+        source, body = self.unit.source, self.module.body
+        places = extents(self.module, body if source.cells else ())
+        last = {}
+        for statement in body if source.cells else ():
+            last[source.cell_at(places[id(statement)].start)] = statement
+        ends = [statement.body[-1] for statement in last.values() if isinstance(statement, cst.SimpleStatementLine)]
+        return frozenset(id(end) for end in ends if isinstance(end, cst.Expr))
 
     def origin(self, node: cst.CSTNode) -> Origin:
         """A node of this file as a place to point at."""

@@ -101,10 +101,10 @@ def _linted(case: Case, rule: type[Rule] | None) -> list[str]:
 
 def _update(case: Case, rule: type[Rule]) -> None:
     """Write what the fixes make of a `bad` case beside it."""
-    for path, text in repaired(case, rule).items():
+    for path, data in repaired(case, rule).items():
         main = case.twin("fixed")
         golden = main.parent / path.relative_to(case.root) if case.main.name == "main.py" else main
-        changed = text.encode("utf-8") != path.read_bytes()
+        changed = data != path.read_bytes()
         if changed or (case.main.name == "main.py" and main.is_file()):
             golden.parent.mkdir(parents=True, exist_ok=True)
-            golden.write_bytes(text.encode("utf-8"))
+            golden.write_bytes(data)

@@ -2,6 +2,7 @@
 
 A rule's fixtures lie in `<department>/<rule_stem>/`. Each case is a file, or a folder with a `main.py` and the
 modules that it imports: `bad*` must be found, `good*` must not, `fixed_x` is what all fixes make of `bad_x`.
+A case may be a notebook: its code cells are one program, in which IPython's own lines do nothing.
 A line on which the rule must fire ends in `# expect: TL301` (a code for each finding, separated by commas);
 nothing else may fire. The comment lines that a `bad` case starts with say what happens at run time:
 
@@ -27,6 +28,7 @@ from pathlib import Path
 from torchlint.diagnostic import Applicability, Diagnostic
 from torchlint.fixer import fix
 from torchlint.linter import lint
+from torchlint.notebook import is_notebook, load
 from torchlint.rule import Rule
 from torchlint.semantic.project import Project
 from torchlint.source import Source
@@ -74,7 +76,7 @@ class Case:
     def directives(self) -> dict[str, list[str]]:
         """What the comments at the start of `main` say, by directive."""
         found: dict[str, list[str]] = {}
-        for line in self.main.read_text("utf-8").splitlines():
+        for line in _source(self.main).text.splitlines():
             if not line.startswith("#"):
                 break
             match = _DIRECTIVE.match(line)
@@ -87,6 +89,11 @@ class Case:
         """Why the case is not run, or None."""
         return self.directives["not run"][0] if "not run" in self.directives else None
 
+    @property
+    def program(self) -> str | None:
+        """What a notebook runs; None for a script, which runs itself."""
+        return _source(self.main).text if is_notebook(self.main.name) else None
+
     def twin(self, kind: str) -> Path:
         """The `main` of the case of the same name and another kind."""
         place = self.root if self.main.name == "main.py" else self.main
@@ -96,7 +103,7 @@ class Case:
     def expected(self, path: Path) -> Counter[tuple[int, str]]:
         """How often each code must fire on each row of a file."""
         marks: Counter[tuple[int, str]] = Counter()
-        for row, line in enumerate(path.read_text("utf-8").split("\n"), 1):
+        for row, line in enumerate(_source(path).text.split("\n"), 1):
             match = _EXPECT.search(line)
             if match:
                 marks.update((row, code.strip()) for code in match.group(1).split(","))
@@ -109,7 +116,7 @@ def find(fixtures: Path) -> Iterator[Case]:
         for path in sorted(folder.iterdir()):
             kind = next((kind for kind in KINDS if re.match(rf"{kind}(_|$)", path.stem)), None)
             main = path / "main.py" if path.is_dir() else path
-            if kind is not None and main.suffix == ".py" and main.is_file():
+            if kind is not None and main.suffix in (".py", ".ipynb") and main.is_file():
                 yield Case(folder.name, kind, main)
 
 
@@ -141,10 +148,10 @@ def check(case: Case, rule: type[Rule]) -> list[str]:
     return problems
 
 
-def repaired(case: Case, rule: type[Rule]) -> dict[Path, str]:
+def repaired(case: Case, rule: type[Rule]) -> dict[Path, bytes]:
     """What all fixes, unsafe ones included, make of the files of a case."""
     return {
-        path: fix(_source(path), lambda source, path=path: _lint(path, rule, source), unsafe=True).source.text  # type: ignore[misc]
+        path: fix(_source(path), lambda source, path=path: _lint(path, rule, source), unsafe=True).source.data  # type: ignore[misc]
         for path in case.files
     }
 
@@ -154,13 +161,13 @@ def _check_fixed(case: Case, rule: type[Rule]) -> list[str]:
     if not bad.main.is_file():
         return ["has no `bad` twin"]
     problems = []
-    for path, text in repaired(bad, rule).items():
+    for path, data in repaired(bad, rule).items():
         golden = case.root / path.relative_to(bad.root) if case.main.name == "main.py" else case.main
-        if not golden.is_file() or golden.read_bytes() != text.encode("utf-8"):
+        if not golden.is_file() or golden.read_bytes() != data:
             problems.append(f"{golden.name} is not what the fixes make of {path.name}")
             continue
-        again = fix(Source(str(path), text), lambda source, path=path: _lint(path, rule, source), unsafe=True)  # type: ignore[misc]
-        if again.source.text != text:
+        again = fix(load(str(path), data), lambda source, path=path: _lint(path, rule, source), unsafe=True)  # type: ignore[misc]
+        if again.source.data != data:
             problems.append(f"{golden.name}: fixing again changes it")
     return problems
 
@@ -185,7 +192,7 @@ def _comments(text: str) -> list[str]:
 
 
 def _source(path: Path) -> Source:
-    return Source.from_bytes(str(path), path.read_bytes())
+    return load(str(path), path.read_bytes())
 
 
 def _read(path: str) -> bytes | None:

@@ -57,6 +57,7 @@ class Runner:
         """Run a case; what happened."""
         job = {
             "main": str(case.main.resolve()),
+            "program": case.program,
             "root": str(case.root.resolve()),
             "stand_ins": self._stand_ins,
             "start_method": next(iter(case.directives.get("start method", [])), None),
@@ -228,7 +229,12 @@ def _run(job: Mapping[str, Any], folder: Path, report: Path) -> None:
     with _redirected(folder), warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            namespace = runpy.run_path(job["main"], run_name="__main__")
+            if job["program"] is None:
+                namespace = runpy.run_path(job["main"], run_name="__main__")
+            else:
+                # `_` stands for what IPython would have run.
+                namespace = {"__name__": "__main__", "_": None}
+                exec(compile(job["program"], job["main"], "exec"), namespace)
             values = [_evaluate(expression, namespace) for expression in job["expressions"]]
         except SystemExit as error:
             raised = None if not error.code else ["SystemExit", str(error.code), []]

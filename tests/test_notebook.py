@@ -1,8 +1,13 @@
 """Notebooks: read, linted, and fixed without touching another byte."""
 
+import io
 import json
 import re
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import nbformat
@@ -10,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from torchlint.cli import main
 from torchlint.diagnostic import Edit
 from torchlint.fixer import fix
 from torchlint.linter import lint
@@ -321,3 +327,109 @@ class TestCellsOfAnEditor:
 
     def test_a_notebook_stays_one(self) -> None:
         assert isinstance(fixed(read("a.ipynb", written(notebook(code(GRAD + "x.numpy()"))))), Notebook)
+
+
+class TestConsole:
+    @pytest.fixture(autouse=True)
+    def folder(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+        monkeypatch.chdir(tmp_path)
+        self.capsys = capsys
+        self.monkeypatch = monkeypatch
+
+    def torchlint(self, *arguments: str, stdin: bytes = b"") -> tuple[int, str, str]:
+        self.monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
+        with pytest.raises(SystemExit) as ended:
+            main(["check", "--isolated", "--no-plugins", *arguments])
+        out, err = self.capsys.readouterr()
+        assert isinstance(ended.value.code, int)
+        return ended.value.code, out, err
+
+    def test_notebooks_are_found_and_shown_by_cell(self) -> None:
+        Path("a.ipynb").write_bytes(written(notebook(code(GRAD), code("%cd x\n\ny = 1\nx.numpy()\nz = 1"))))
+        status, out, _ = self.torchlint(".")
+        assert status == 1
+        assert out.startswith(
+            "error[TL301] [*] `.numpy()` on a tensor that requires grad (numpy-on-grad-tensor)\n"
+            " --> a.ipynb:cell 2:4:1\n"
+            "  |\n"
+            "2 |\n"
+            "3 | y = 1\n"
+            "4 | x.numpy()\n"
+            "  | ^^^^^^^^^\n"
+            "5 | z = 1\n"
+            "  |\n"
+            "help: convert `x.detach()`\n"
+            "fix: insert `.detach()`\n"
+            "note: a.ipynb:cell 1:2:5: this makes it require grad\n"
+        ), out
+        assert "a.ipynb:cell 2:4:1: TL301 [*]" in self.torchlint("--output-format", "concise", ".")[1]
+
+    def test_a_frame_ends_with_its_cell_and_shows_magics(self) -> None:
+        Path("a.ipynb").write_bytes(written(notebook(code(GRAD), code("%cd x\nx.numpy()\n"), code("y = 1"))))
+        _, out, _ = self.torchlint("a.ipynb")
+        assert "  |\n1 | %cd x\n2 | x.numpy()\n  | ^^^^^^^^^\n  |\nhelp" in out
+
+    def test_json_counts_by_cell(self) -> None:
+        Path("a.ipynb").write_bytes(written(notebook(markdown("a"), code(GRAD), code("y = 1\nx.numpy()"))))
+        (found,) = json.loads(self.torchlint("--output-format", "json", ".")[1])
+        assert (found["cell"], found["location"], found["noqa_row"]) == (3, {"row": 2, "column": 1}, 2)
+        (edit,) = found["fix"]["edits"]
+        assert (edit["cell"], edit["location"], edit["content"]) == (3, {"row": 2, "column": 2}, ".detach()")
+        (related,) = found["related"]
+        assert (related["cell"], related["location"]["row"]) == (2, 2)
+
+    def test_fix_and_diff(self) -> None:
+        before = written(notebook(markdown("é"), code(lines(GRAD)), code(["x.numpy()\n", "y = 1"])))
+        Path("a.ipynb").write_bytes(before)
+        after = before.replace(b"x.numpy()", b"x.detach().numpy()")
+        status, patch, _ = self.torchlint("--diff", ".")
+        assert status == 1
+        Path("a.patch").write_text(patch, "utf-8")
+        if shutil.which("git") is not None:
+            subprocess.run(["git", "apply", "a.patch"], check=True)
+            assert Path("a.ipynb").read_bytes() == after
+            Path("a.ipynb").write_bytes(before)
+        assert self.torchlint("--fix", ".")[0] == 0
+        assert Path("a.ipynb").read_bytes() == after
+        assert self.torchlint("--fix", ".")[0] == 0
+        assert Path("a.ipynb").read_bytes() == after
+
+    def test_standard_input(self) -> None:
+        before = written(notebook(code(GRAD + "x.numpy()")))
+        status, out, _ = self.torchlint("-", "--stdin-filename", "a.ipynb", "--output-format", "concise", stdin=before)
+        assert (status, out.split(" ")[0]) == (1, "a.ipynb:cell")
+        status, out, _ = self.torchlint("-", "--stdin-filename", "a.ipynb", "--fix", stdin=before)
+        assert (status, out.encode()) == (0, before.replace(b"x.numpy", b"x.detach().numpy"))
+
+    def test_suppressions_in_cells(self) -> None:
+        cells = [code(GRAD), code("x.numpy()  # noqa: TL301"), code("y = 1  # noqa: TL301")]
+        Path("a.ipynb").write_bytes(written(notebook(*cells)))
+        status, out, _ = self.torchlint("--output-format", "concise", ".")
+        assert out.startswith("a.ipynb:cell 3:1:16: TL002 [*] unused suppression of `TL301` (unused-suppression)\n")
+        self.torchlint("--fix", ".")
+        assert json.loads(Path("a.ipynb").read_bytes())["cells"][2]["source"] == "y = 1"
+
+    @pytest.mark.parametrize("data", [b"{", b"x.numpy()\n", b'{"nbformat": 3, "worksheets": []}', b"\xff"])
+    def test_a_file_that_is_no_notebook(self, data: bytes) -> None:
+        Path("a.ipynb").write_bytes(data)
+        Path("b.ipynb").write_bytes(written(notebook(code(GRAD + "x.numpy()"))))
+        status, out, err = self.torchlint("--output-format", "concise", ".")
+        assert status == 2
+        first, second = out.splitlines()[:2]
+        assert first.startswith("a.ipynb:1:1: TL003 ")
+        assert second.startswith("b.ipynb:cell 1:3:1: TL301 ")
+        self.torchlint("--fix", ".")
+        assert Path("a.ipynb").read_bytes() == data
+
+    def test_many_notebooks_in_several_processes(self) -> None:
+        for number in range(30):
+            Path(f"n{number:02}.ipynb").write_bytes(written(notebook(code(GRAD), code("\n" * number + "x.numpy()"))))
+        one = self.torchlint("-j", "1", "--output-format", "json", ".")
+        assert one == self.torchlint("-j", "2", "--output-format", "json", ".")
+        assert [found["location"]["row"] for found in json.loads(one[1])] == list(range(1, 31))
+
+    def test_a_notebook_imports_modules_beside_it(self) -> None:
+        Path("net.py").write_text("from torch import nn\n\ndef build():\n    return nn.Linear(2, 2)\n")
+        cells = [code("import torch\nfrom net import build"), code("build()(torch.ones(2)).numpy()")]
+        Path("a.ipynb").write_bytes(written(notebook(*cells)))
+        assert "a.ipynb:cell 2:1:1: TL301" in self.torchlint("--output-format", "concise", ".")[1]

@@ -351,7 +351,7 @@ def test_the_last_expression_of_a_cell_is_shown() -> None:
         class Finder(cst.CSTVisitor):
             def leave_Expr(self, original_node: cst.Expr) -> None:
                 if model.is_shown(original_node):
-                    found.append(model.module.code_for_node(original_node))
+                    found.append(model.module.code_for_node(original_node.value))
 
         model.module.visit(Finder())
         return found

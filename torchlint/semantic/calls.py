@@ -14,6 +14,7 @@ from torchlint.semantic import attributes, instances, objects
 from torchlint.semantic.facts import Call
 from torchlint.semantic.knowledge import is_loss, kind
 from torchlint.semantic.knowledge.transfer import TRANSFERS, module_forward
+from torchlint.semantic.loaders import is_loader, loaded
 from torchlint.semantic.state import State
 from torchlint.semantic.values import (
     CONTENT,
@@ -529,7 +530,7 @@ def iterate_instance(machine: "Interpreter", instance: Instance, node: cst.BaseE
     if isinstance(method, FunctionRef):
         result = function(machine, method, Arguments())
         return result.element if isinstance(result, Iterated) else UNKNOWN
-    if objects.is_loader(instance) and node is not None:
+    if is_loader(instance) and node is not None:
         machine.event("iterate", instance, node)
-        return objects.loaded(instance)
+        return loaded(instance)
     return UNKNOWN

@@ -12,6 +12,7 @@ from torchlint.semantic.instances import (
     is_module_class,
     tri,
 )
+from torchlint.semantic.loaders import is_loader, loaded
 from torchlint.semantic.values import (
     CONTENT,
     MAX_ITEMS,
@@ -309,20 +310,6 @@ def iterate(machine: "Interpreter", value: Value, node: cst.BaseExpression | Non
     ):
         return Scalar("str")
     return UNKNOWN
-
-
-def is_loader(value: Value) -> bool:
-    """Whether a value is a DataLoader."""
-    if not isinstance(value, Instance):
-        return False
-    if value.info is not None:
-        return "torch.utils.data.DataLoader" in value.info.external_bases
-    return value.symbol == "torch.utils.data.DataLoader"
-
-
-def loaded(loader: Value) -> Value:
-    """What comes out of a loader: tensors without a graph on the CPU, or containers of them."""
-    return Tensor(Tri.NO, Device.CPU, batch=True, origin=loader.origin)
 
 
 # -- operators --------------------------------------------------------------------------------------

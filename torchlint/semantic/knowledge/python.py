@@ -7,6 +7,7 @@ import libcst as cst
 from torchlint.semantic import attributes, objects
 from torchlint.semantic.instances import allocate, as_tensor, escape
 from torchlint.semantic.knowledge.contract import Transfer
+from torchlint.semantic.loaders import is_loader
 from torchlint.semantic.values import (
     CONTENT,
     FALSE,
@@ -88,7 +89,7 @@ def _zip(machine: "Interpreter", call: "Call") -> Value:
 
 def _over(value: Value) -> tuple[Value, ...]:
     """The loaders that iterating over a value iterates over."""
-    if objects.is_loader(value):
+    if is_loader(value):
         return (value,)
     return value.over if isinstance(value, Iterated) else ()
 
@@ -110,7 +111,7 @@ def _next(machine: "Interpreter", call: "Call") -> Value:
     if given is None:
         return UNKNOWN
     node = _first_argument(call)
-    if isinstance(given, Instance) and given.info is not None and not objects.is_loader(given):
+    if isinstance(given, Instance) and given.info is not None and not is_loader(given):
         return UNKNOWN
     return objects.iterate(machine, given, node)
 
@@ -464,7 +465,7 @@ def _unknown_method(machine: "Interpreter", call: "Call") -> Value:
         escape(machine, call.arguments)
     for value in (*call.arguments.positional, *call.arguments.keywords.values()):
         # A trainer iterates over the loaders that it is given.
-        if name in ("fit", "validate", "test", "predict", "run", "train") and objects.is_loader(value):
+        if name in ("fit", "validate", "test", "predict", "run", "train") and is_loader(value):
             machine.event("iterate", value, call.node)
     return UNKNOWN
 

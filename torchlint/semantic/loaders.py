@@ -12,8 +12,9 @@ GRAPH_LOADERS = frozenset(
     for module, names in {
         "loader": (
             "ClusterLoader", "DataListLoader", "DataLoader", "DenseDataLoader", "GraphSAINTEdgeSampler",
-            "GraphSAINTNodeSampler", "GraphSAINTRandomWalkSampler", "HGTLoader", "LinkNeighborLoader", "NeighborLoader", "NeighborSampler", "NodeLoader", "RandomNodeLoader",
-            "ShaDowKHopSampler", "TemporalDataLoader",
+            "GraphSAINTNodeSampler", "GraphSAINTRandomWalkSampler", "HGTLoader", "LinkNeighborLoader",
+            "NeighborLoader", "NeighborSampler", "NodeLoader", "RandomNodeLoader", "ShaDowKHopSampler",
+            "TemporalDataLoader",
         ),
         "data": ("ClusterLoader", "DataListLoader", "DataLoader", "DenseDataLoader", "NeighborSampler"),
     }.items()

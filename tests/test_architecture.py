@@ -14,12 +14,17 @@ PACKAGE = ROOT / "torchlint"
 FLOORS = [
     {"__main__"},
     {"cli", "server", "prove"},
+    {"check", "watch"},
+    {"console", "completion", "noqa", "progress", "rule_page", "settings_listing"},
     {"runner"},
+    {"baseline", "changed"},
     {"config", "discover", "cache", "registry", "fixer", "pattern"},
     {"linter"},
     {"suppress"},
     {"semantic", "rule", "parse", "locate", "nesting"},
-    {"source", "lexical", "report"},
+    {"report", "notebook"},
+    {"ipython"},
+    {"source", "lexical"},
     {"diagnostic", "__init__"},
 ]
 FLOOR_OF = {name: number for number, names in enumerate(FLOORS) for name in names}

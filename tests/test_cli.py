@@ -44,7 +44,7 @@ def torchlint(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatc
     monkeypatch.setitem(sys.modules, "torchlint.linter", LINTER)
     for module in (registry, runner):
         monkeypatch.setattr(module, "load", lambda plugins=True: REGISTRY)
-    for name in ("NO_COLOR", "FORCE_COLOR", "TORCHLINT_DEBUG"):
+    for name in ("NO_COLOR", "FORCE_COLOR", "TORCHLINT_DEBUG", "GITHUB_STEP_SUMMARY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
     return Console(capsys, monkeypatch)
@@ -131,6 +131,60 @@ class TestOptions:
         assert torchlint("--exit-zero").code == 0
         put("b.py", "crash torch")
         assert torchlint("--exit-zero").code == 2
+
+    def test_fail_on(self, torchlint: Console) -> None:
+        put("a.py")
+        for level, code in {"error": 0, "warning": 1, "info": 1}.items():
+            outcome = torchlint("--fail-on", level)
+            assert outcome.code == code
+            assert outcome.out == torchlint().out
+        put("torchlint.toml", 'fail-on = "error"\n')
+        assert torchlint().code == 0
+        assert torchlint("--fail-on", "info").code == 1
+        put("b.py", "crash torch")
+        assert torchlint().code == 2
+        os.unlink("b.py")
+        put("c.py", "torch \0")
+        assert torchlint().code == 1
+
+    def test_severity(self, torchlint: Console) -> None:
+        put("a.py")
+        put("torchlint.toml", 'severity = { bad-word = "info", ALL = "error" }\n')
+        outcome = torchlint()
+        assert outcome.out.startswith("info[TL101] ")
+        assert "Found 1 finding (1 info)." in outcome.out
+        assert torchlint("--fail-on", "warning").code == 0
+        assert torchlint("--config", "severity.TL101 = 'error'", "--fail-on", "error").code == 1
+        put("b/torchlint.toml", 'extend = "../torchlint.toml"\nseverity = { TL101 = "error" }\n')
+        put("b/b.py")
+        assert "Found 2 findings (1 error, 1 info)." in torchlint().out
+
+    @pytest.mark.parametrize("jobs", ["-j1", "-j2"])
+    def test_severity_in_several_processes(self, torchlint: Console, jobs: str) -> None:
+        for number in range(25):
+            put(f"{number}.py")
+        assert "Found 25 findings (25 info)." in torchlint("--config", "severity.ALL = 'info'", jobs).out
+
+    def test_severity_of_what_there_is_not(self, torchlint: Console) -> None:
+        put("torchlint.toml", 'severity = { bad-wort = "info" }\n')
+        line = "torchlint.toml: `severity`: unknown rule selector `bad-wort`; did you mean `bad-word`?"
+        assert torchlint() == Outcome(2, "", f"torchlint: {line}\n")
+        put("torchlint.toml", 'severity = { TL000 = "info" }\n')
+        line = "torchlint.toml: `severity`: `TL000` is always an error"
+        assert torchlint() == Outcome(2, "", f"torchlint: {line}\n")
+
+    def test_options_that_exclude_each_other(self, torchlint: Console) -> None:
+        put("a.py")
+        for options in (
+            ["--write-baseline", "--fix"],
+            ["--write-baseline", "--diff"],
+            ["--write-baseline", "-"],
+            ["--write-baseline", "--since", "HEAD"],
+            ["--since", "HEAD", "-"],
+        ):
+            outcome = torchlint(*options)
+            assert (outcome.code, outcome.out) == (2, "")
+            assert f"{options[0]} cannot be used together with" in outcome.err
 
     def test_quiet_leaves_the_findings(self, torchlint: Console) -> None:
         put("a.py")
@@ -239,6 +293,8 @@ class TestConfiguration:
         assert 'ignore = ["TL1"]  # torchlint.toml' in lines
         assert "unsafe-fixes = true  # command line" in lines
         assert 'output-format = "full"  # default' in lines
+        assert "baseline = (none)  # default" in lines
+        assert 'fail-on = "info"  # default' in lines
         (exclude,) = [line for line in lines if line.startswith("exclude")]
         assert '"old"' in exclude
         assert exclude.endswith("# torchlint.toml")
@@ -419,6 +475,98 @@ def test_files_without_torch_never_load_the_linter(tmp_path: Path) -> None:
     modules = loaded_by("--isolated", str(tmp_path))
     assert "torchlint.registry" in modules
     assert "torchlint.linter" not in modules
+
+
+def test_choices_are_those_of_the_configuration() -> None:
+    from torchlint import config
+
+    assert (cli.FORMATS, cli.LEVELS) == (config.OUTPUT_FORMATS, config.LEVELS)
+
+
+class TestFormats:
+    @pytest.mark.parametrize("name", cli.FORMATS)
+    def test_every_format_is_there(self, torchlint: Console, name: str) -> None:
+        put("bad.py")
+        put("good.py", "import torch\n")
+        found, clean = (torchlint("--output-format", name, path) for path in ("bad.py", "good.py"))
+        assert (found.code, found.err) == (1, "")
+        assert "bad.py" in found.out
+        assert (clean.code, clean.err) == (0, "")
+        assert "bad.py" not in clean.out
+
+
+class TestOutputFile:
+    def test_the_report_goes_there_and_the_exit_code_stays(self, torchlint: Console) -> None:
+        put("a.py")
+        expected = torchlint("a.py", "--output-format", "json")
+        assert torchlint("a.py", "--output-format", "json", "-o", "out.json") == Outcome(1, "", "")
+        assert Path("out.json").read_text("utf-8") == expected.out
+        put("a.py", "import torch\n")
+        assert torchlint("a.py", "--output-format", "json", "--output-file", "out.json").code == 0
+        assert Path("out.json").read_text("utf-8") == "[]\n"
+
+    @pytest.mark.parametrize(
+        ("path", "why"), [("missing/out.json", "No such file or directory"), (".", "Is a directory")]
+    )
+    def test_where_it_cannot_be_written(self, torchlint: Console, path: str, why: str) -> None:
+        put("a.py")
+        assert torchlint("a.py", "-o", path) == Outcome(2, "", f"torchlint: --output-file {path}: {why}\n")
+
+    def test_a_device_is_written_to(self, torchlint: Console) -> None:
+        put("a.py")
+        assert torchlint("a.py", "-o", os.devnull) == Outcome(1, "", "")
+        assert not Path(os.devnull).is_file()
+
+    def test_a_file_keeps_its_mode(self, torchlint: Console) -> None:
+        put("a.py")
+        put("out.txt", "old")
+        os.chmod("out.txt", 0o640)
+        torchlint("a.py", "-o", "out.txt")
+        assert os.stat("out.txt").st_mode & 0o777 == 0o640
+
+
+class TestStepSummary:
+    @pytest.fixture
+    def page(self, torchlint: Console, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+        path = tmp_path / "page.md"
+        monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(path))
+        put("a.py")
+        return path
+
+    def test_findings_are_added_to_the_page(self, torchlint: Console, page: Path) -> None:
+        page.write_text("before")
+        assert torchlint("--output-format", "github", "a.py").code == 1
+        assert page.read_text().startswith("before\n\n### torchlint: 1 warning\n")
+        put("b.py", "import torch\n")
+        assert torchlint("--output-format", "github", "b.py").code == 0
+        assert page.read_text().startswith("before\n\n### torchlint: 1 warning\n")
+        assert page.read_text().endswith("\n\n### torchlint: nothing found\n\n")
+
+    def test_other_formats_leave_the_page_alone(self, torchlint: Console, page: Path) -> None:
+        torchlint("--output-format", "full", "a.py")
+        torchlint("--output-format", "github", "--statistics", "a.py")
+        assert not page.exists()
+
+    def test_a_page_that_is_full_stays_as_it_is(self, torchlint: Console, page: Path) -> None:
+        page.write_bytes(b"x" * 1024 * 1024)
+        assert torchlint("--output-format", "github", "a.py").code == 1
+        assert page.read_bytes() == b"x" * 1024 * 1024
+
+    def test_a_page_that_cannot_be_written(
+        self, torchlint: Console, page: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(page / "none" / "page.md"))
+        outcome = torchlint("--output-format", "github", "a.py")
+        assert outcome.code == 2
+        assert outcome.out.startswith("::warning title=torchlint (TL101),file=a.py,")
+        assert outcome.err.startswith("torchlint: GITHUB_STEP_SUMMARY ")
+        assert outcome.err.count("\n") == 1
+
+    def test_no_page(self, torchlint: Console, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("GITHUB_STEP_SUMMARY", "")
+        put("a.py")
+        outcome = torchlint("--output-format", "github", "a.py")
+        assert (outcome.code, outcome.err) == (1, "")
 
 
 def test_a_reader_that_stops_reading(tmp_path: Path) -> None:

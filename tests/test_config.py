@@ -9,6 +9,7 @@ import pytest
 from torchlint.config import (
     COMMAND_LINE,
     DEFAULT,
+    LEVELS,
     OUTPUT_FORMATS,
     ConfigError,
     Configuration,
@@ -19,6 +20,7 @@ from torchlint.config import (
     parse_inline,
     shown_path,
 )
+from torchlint.diagnostic import Severity
 
 
 @pytest.fixture
@@ -123,6 +125,28 @@ def test_what_is_extended_keeps_its_own_folder(project: Path) -> None:
     assert settings.src == (str(project / "lib"),)
 
 
+def test_severities_of_what_is_extended_hold_unless_said_again(project: Path) -> None:
+    (project / "base.toml").write_text('severity = { TL1 = "info", TL2 = "info" }\nbaseline = "b.json"\n')
+    text = 'extend = "../base.toml"\nseverity = { TL1 = "error", TL3 = "error" }\nfail-on = "error"'
+    pyproject(project / "src", text)
+    settings = settings_of(project)
+    assert settings.severity == (("TL2", "info"), ("TL1", "error"), ("TL3", "error"))
+    assert settings.fail_on == "error"
+    assert settings.origin("fail-on") == os.path.join("src", "pyproject.toml")
+
+
+def test_a_baseline_is_relative_to_its_file_and_can_be_switched_off(project: Path) -> None:
+    (project / "base.toml").write_text('baseline = "known/b.json"\n')
+    pyproject(project / "src", 'extend = "../base.toml"')
+    assert settings_of(project).baseline == str(project / "known" / "b.json")
+    pyproject(project / "src", 'extend = "../base.toml"\nbaseline = ""')
+    assert settings_of(project).baseline is None
+
+
+def test_levels_are_the_severities() -> None:
+    assert set(LEVELS) == {severity.value for severity in Severity}
+
+
 def test_a_new_select_starts_afresh(project: Path) -> None:
     (project / "base.toml").write_text('select = ["TL1"]\nignore = ["TL201"]\nextend-select = ["TL3"]\n')
     pyproject(project, 'extend = "base.toml"\nselect = ["TL2"]')
@@ -185,6 +209,22 @@ def test_an_unknown_key_names_the_file_the_key_and_what_is_allowed(project: Path
             'per-file-ignores = {"a.py" = [1.5]}',
             "`per-file-ignores` must be a table of lists of strings, not a table with the number 1.5",
         ),
+        (
+            'severity = "error"',
+            '`severity` must be a table with one of "error", "info", "warning" as values, not the string "error"',
+        ),
+        (
+            'severity = {TL1 = "info", TL2 = "bad"}',
+            '`severity` must be a table with one of "error", "info", "warning" as values,'
+            ' not a table with the string "bad"',
+        ),
+        (
+            "severity = {TL1 = 1}",
+            '`severity` must be a table with one of "error", "info", "warning" as values,'
+            " not a table with the number 1",
+        ),
+        ('fail-on = "bad"', '`fail-on` must be one of "error", "info", "warning", not the string "bad"'),
+        ("baseline = false", "`baseline` must be a string, not false"),
         ("exclude = {}", "`exclude` must be a list of strings, not a table"),
         ("src = 2026-01-01", "`src` must be a list of strings, not 2026-01-01"),
         (

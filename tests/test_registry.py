@@ -248,3 +248,32 @@ def test_the_table_lists_every_built_in_rule() -> None:
     table = rule_table(registry)
     for rule in registry.rules:
         assert f"{rule.code} | `{rule.name()}` |" in table
+
+
+def test_of_several_severities_the_more_exact_selector_wins() -> None:
+    levels = [("first-defect", "error"), ("TL3", "info"), ("ALL", "error"), ("correctness", "warning")]
+    levels.append(("tl31", "error"))
+    for order in (levels, levels[::-1]):
+        severities = {code: severity.value for code, severity in REGISTRY.severities(order).items()}
+        assert severities == {
+            "TL002": "error",
+            "TL301": "error",
+            "TL302": "info",
+            "TL311": "error",
+            "TL399": "info",
+            "TL401": "warning",
+        }
+    again = REGISTRY.severities([("TL301", "info"), ("first-defect", "error")])
+    assert again["TL301"].value == "error"
+    assert REGISTRY.severities([]) == {}
+
+
+@pytest.mark.parametrize("selector", ["TL000", "syntax-error", "TL001", "TL003"])
+def test_what_is_always_an_error(selector: str) -> None:
+    with pytest.raises(RegistryError, match=f"`{selector}` is always an error"):
+        REGISTRY.severities([(selector, "info")])
+
+
+def test_severities_of_unknown_rules() -> None:
+    with pytest.raises(RegistryError, match="unknown rule selector `TL9`"):
+        REGISTRY.severities([("TL9", "info")])

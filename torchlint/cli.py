@@ -1,4 +1,4 @@
-"""The console: the only place that prints and exits.
+"""The console: commands, their options, and how the process ends.
 
 Exit codes: 0 clean, 1 findings, 2 usage, configuration or internal error. Everything that costs time
 to import is imported where it is used, so that `--version` and `--help` are instant.
@@ -7,34 +7,27 @@ to import is imported where it is used, so that `--version` and `--help` are ins
 import io
 import os
 import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, NoReturn, TextIO
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from torchlint import __version__
+from torchlint import __version__, completion
+from torchlint.console import CLEAN, ERROR, INTERRUPTED, counted, is_coloured, is_debugging, json_text, say
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
-
-    from torchlint.config import Configuration, Settings
-    from torchlint.discover import File
+    from torchlint.check import Check
+    from torchlint.config import Configuration
     from torchlint.registry import Documented
-    from torchlint.runner import FileResult
 
-CLEAN, FINDINGS, ERROR, INTERRUPTED = 0, 1, 2, 130
 # `torchlint.config.OutputFormat` has the same; importing it here would cost every run of --help its time.
 FORMATS = (
     "full", "concise", "grouped", "json", "json-lines", "sarif", "github", "gitlab", "junit", "rdjson", "azure",
     "pylint", "lsp",
 )  # fmt: skip
-# Formats that end with a summary, since a person reads them.
-HUMAN = ("full", "concise", "grouped")
+LEVELS = ("error", "warning", "info")
 STDIN = "-"
-# A progress bar is drawn for runs that take longer than this many seconds.
-PATIENCE = 1.0
 
 
 class CheckByDefault(click.Group):
@@ -42,12 +35,22 @@ class CheckByDefault(click.Group):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if not args or args[0] not in {*self.commands, "-h", "--help", "-V", "--version"}:
+            ctx.meta[completion.FIRST_WORD] = not args
             args = ["check", *args]
         return super().parse_args(ctx, args)
 
     def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         formatter.write_usage(ctx.command_path, "[check] [OPTIONS] [PATH]...")
         formatter.write_usage(ctx.command_path, "COMMAND [OPTIONS] [ARGS]...", prefix="       ")
+
+
+class CheckCommand(click.Command):
+    """A command whose `--add-noqa` takes a value after `=` only: what stands next is a path."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        end = args.index("--") if "--" in args else len(args)
+        given = ["--add-noqa=" if arg == "--add-noqa" else arg for arg in args[:end]]
+        return super().parse_args(ctx, given + args[end:])
 
 
 @click.group(cls=CheckByDefault, context_settings={"help_option_names": ["-h", "--help"]})
@@ -59,8 +62,8 @@ def cli() -> None:
     """
 
 
-@cli.command()
-@click.argument("paths", nargs=-1, metavar="[PATH]...")
+@cli.command(cls=CheckCommand)
+@click.argument("paths", nargs=-1, metavar="[PATH]...", shell_complete=completion.paths_or_commands)
 @click.option("--fix", is_flag=True, help="Apply safe fixes. With -, print the fixed code.")
 @click.option(
     "--unsafe-fixes/--no-unsafe-fixes",
@@ -74,11 +77,22 @@ def cli() -> None:
     "--select",
     multiple=True,
     metavar="SELECTORS",
+    shell_complete=completion.selectors,
     help="Rules to run: codes, prefixes, names, categories, ALL.",
 )
-@click.option("--ignore", multiple=True, metavar="SELECTORS", help="Rules not to run.")
 @click.option(
-    "--extend-select", multiple=True, metavar="SELECTORS", help="Rules to run besides those selected."
+    "--ignore",
+    multiple=True,
+    metavar="SELECTORS",
+    shell_complete=completion.selectors,
+    help="Rules not to run.",
+)
+@click.option(
+    "--extend-select",
+    multiple=True,
+    metavar="SELECTORS",
+    shell_complete=completion.selectors,
+    help="Rules to run besides those selected.",
 )
 @click.option(
     "--per-file-ignores",
@@ -88,10 +102,38 @@ def cli() -> None:
 )
 @click.option("--output-format", type=click.Choice(FORMATS), help="How findings are printed. [default: full]")
 @click.option(
-    "-o", "--output-file", metavar="FILE", help="Write the report to a file. [default: standard output]"
+    "-o",
+    "--output-file",
+    metavar="FILE",
+    shell_complete=completion.files,
+    help="Write the report to a file. [default: standard output]",
 )
 @click.option("--statistics", is_flag=True, help="Print how often each rule was broken.")
+@click.option(
+    "--fail-on",
+    type=click.Choice(LEVELS),
+    help="How bad a finding must be for exit code 1. [default: info, which is any]",
+)
 @click.option("--exit-zero", is_flag=True, help="Exit with 0 even if there are findings.")
+@click.option(
+    "--baseline",
+    metavar="FILE",
+    shell_complete=completion.files,
+    help="Leave out the findings that this file lists.",
+)
+@click.option("--write-baseline", is_flag=True, help="List all findings in the file of --baseline.")
+@click.option(
+    "--since",
+    metavar="REVISION",
+    help="Only findings on lines that changed since a revision of git.",
+)
+@click.option(
+    "--add-noqa",
+    metavar="[=REASON]",
+    shell_complete=completion.files,
+    help="Add a comment that silences it to each finding.",
+)
+@click.option("-w", "--watch", is_flag=True, help="Lint again whenever a file changes.")
 @click.option("--show-files", is_flag=True, help="Print the files that would be linted, and stop.")
 @click.option(
     "--show-settings", is_flag=True, help="Print the settings of the first path and who set them, and stop."
@@ -101,6 +143,7 @@ def cli() -> None:
     "configs",
     multiple=True,
     metavar="FILE|'KEY = VALUE'",
+    shell_complete=completion.files,
     help="A configuration file to use in place of those found, or one setting as TOML.",
 )
 @click.option("--isolated", is_flag=True, help="Read no configuration file.")
@@ -119,7 +162,10 @@ def cli() -> None:
     help="Leave out what git ignores. [default: on]",
 )
 @click.option(
-    "--stdin-filename", metavar="FILE", help="The name of the code that is read from standard input."
+    "--stdin-filename",
+    metavar="FILE",
+    shell_complete=completion.files,
+    help="The name of the code that is read from standard input.",
 )
 def check(
     paths: tuple[str, ...],
@@ -133,7 +179,13 @@ def check(
     output_format: str | None,
     output_file: str | None,
     statistics: bool,
+    fail_on: str | None,
     exit_zero: bool,
+    baseline: str | None,
+    write_baseline: bool,
+    since: str | None,
+    add_noqa: str | None,
+    watch: bool,
     show_files: bool,
     show_settings: bool,
     configs: tuple[str, ...],
@@ -152,6 +204,18 @@ def check(
     """
     if STDIN in paths and len(paths) > 1:
         raise click.UsageError("- (standard input) cannot be linted together with other paths.")
+    _refuse_together(
+        {
+            "--watch": watch,
+            "--add-noqa": add_noqa is not None,
+            "--write-baseline": write_baseline,
+            "--since": since is not None,
+            "--fix": fix,
+            "--diff": show_diff,
+            "--show-files": show_files,
+            "- (standard input)": STDIN in paths,
+        }
+    )
     cwd = os.getcwd()
     table: dict[str, Any] = {
         "select": _split(select),
@@ -162,187 +226,79 @@ def check(
         "unsafe-fixes": unsafe_fixes,
         "force-exclude": force_exclude,
         "respect-gitignore": respect_gitignore,
+        "fail-on": fail_on,
+        "baseline": baseline,
     }
-    configuration = _configuration(cwd, configs, isolated, table)
-    here = configuration.settings(cwd)
-    if show_settings:
-        _print_settings(configuration, paths)
-        return CLEAN
-    run = _Run(
-        configuration,
-        here,
-        fix=fix,
-        show_diff=show_diff,
-        output_file=output_file,
-        statistics=statistics,
-        exit_zero=exit_zero,
-        quiet=quiet,
-        plugins=not no_plugins,
-        jobs=jobs or _cpus(),
-    )
-    if paths == (STDIN,):
-        return run.stdin(stdin_filename, show_files=show_files)
-    return run.paths(paths or (".",), show_files=show_files)
 
+    def configuration() -> "Configuration":
+        return _configuration(cwd, configs, isolated, table)
 
-class _Run:
-    """One `torchlint check`: what was asked for, and what it prints."""
+    def prepared() -> "Check":
+        from torchlint.check import Check, Wanted
 
-    def __init__(
-        self,
-        configuration: "Configuration",
-        settings: "Settings",
-        *,
-        fix: bool,
-        show_diff: bool,
-        output_file: str | None,
-        statistics: bool,
-        exit_zero: bool,
-        quiet: bool,
-        plugins: bool,
-        jobs: int,
-    ) -> None:
-        from torchlint.registry import load
-        from torchlint.runner import Request
-
-        self.configuration = configuration
-        self.settings = settings
-        self.fix = fix
-        self.show_diff = show_diff
-        self.output_file = output_file
-        self.statistics = statistics
-        self.exit_zero = exit_zero
-        self.quiet = quiet
-        self.jobs = jobs
-        self.registry = load(plugins=plugins)
-        self.request = Request(configuration.cwd, fix=fix or show_diff, plugins=plugins, debug=_debug())
-
-    def paths(self, paths: Sequence[str], *, show_files: bool) -> int:
-        from torchlint import runner
-        from torchlint.discover import discover
-
-        found = discover(paths, self.configuration)
-        for line in found.problems:
-            click.echo(f"torchlint: {line}", err=True)
-        if show_files:
-            for file in found.files:
-                click.echo(file.name)
-            return ERROR if found.problems else CLEAN
-        self._validate(found.files)
-        if not found.files and not found.problems:
-            click.echo("torchlint: no Python files found", err=True)
-        with _progress(self.quiet) as progress:
-            results = runner.run(found.files, self.request, self.registry, jobs=self.jobs, progress=progress)
-        if self.show_diff:
-            for result in results:
-                _write_bytes(runner.diff(result))
-            return max(self._conclude_diff(results), ERROR if found.problems else CLEAN)
-        if self.fix:
-            results = runner.write(results)
-        code = self._conclude(results, to_stderr=False)
-        return ERROR if found.problems else code
-
-    def stdin(self, filename: str | None, *, show_files: bool) -> int:
-        from torchlint import runner
-        from torchlint.config import shown_path
-        from torchlint.discover import File, is_excluded
-
-        cwd = self.configuration.cwd
-        path = os.path.abspath(os.path.join(cwd, filename or STDIN))
-        settings = self.configuration.settings(os.path.dirname(path))
-        file = File(path, shown_path(path, cwd) if filename else STDIN, settings)
-        if show_files:
-            click.echo(file.name)
-            return CLEAN
-        self._validate([file])
-        data = sys.stdin.buffer.read()
-        if filename and settings.force_exclude and is_excluded(path, settings, is_folder=False):
-            result = runner.FileResult(file)
-        else:
-            result = runner.Checker(self.request, self.registry).check(file, data)
-        if self.show_diff:
-            _write_bytes(runner.diff(result))
-            return self._conclude_diff([result])
-        if self.fix:
-            _write_bytes(result.change.after if result.change else data)
-        return self._conclude([result], to_stderr=self.fix)
-
-    def _validate(self, files: Sequence["File"]) -> None:
-        from torchlint.runner import Checker
-
-        checker = Checker(self.request, self.registry)
-        for settings in dict.fromkeys([self.settings, *(file.settings for file in files)]):
-            checker.validate(settings)
-
-    def _conclude(self, results: Sequence["FileResult"], *, to_stderr: bool) -> int:
-        """Print the report; the exit code."""
-        from torchlint.report import fixable
-
-        remaining = [found for result in results for found in result.diagnostics]
-        fixed = sum(len(result.fixed) for result in results)
-        unsafe_fixes = self.settings.unsafe_fixes
-        for_people = self.settings.output_format in HUMAN
-        stream = sys.stderr if to_stderr else sys.stdout
-        colour = self.output_file is None and _colour(stream)
-        if self.statistics and not for_people:
-            text = _json(
-                [
-                    {"code": code, "name": name, "count": count, "fixable": all_fixable}
-                    for count, code, name, all_fixable in fixable.tally(remaining, unsafe_fixes=unsafe_fixes)
-                ]
-            )
-        elif self.statistics:
-            text = fixable.statistics(remaining, unsafe_fixes=unsafe_fixes)
-        else:
-            text = self._render(results, colour)
-        if for_people and not self.quiet and (results or remaining):
-            text += fixable.summary(remaining, fixed=fixed, unsafe_fixes=unsafe_fixes)
-        if self.output_file is None:
-            click.echo(text, nl=False, err=to_stderr, color=True)
-        else:
-            _write_report(self.output_file, text)
-        return self._exit_code(results, bool(remaining))
-
-    def _render(self, results: Sequence["FileResult"], colour: bool) -> str:
-        from importlib import import_module
-
-        from torchlint.report import Report
-
-        name = self.settings.output_format.replace("-", "_")
-        render: Callable[[Report], str] = import_module(f"torchlint.report.{name}").render
-        return render(
-            Report(
-                [found for result in results for found in result.diagnostics],
-                {result.file.name: result.source for result in results if result.source is not None},
-                unsafe_fixes=self.settings.unsafe_fixes,
-                colour=colour,
-                rules=self.registry.descriptions,
-            )
+        wanted = Wanted(
+            fix=fix,
+            diff=show_diff,
+            statistics=statistics,
+            exit_zero=exit_zero,
+            show_files=show_files,
+            write_baseline=write_baseline,
+            add_noqa=add_noqa,
+            since=since,
+            output_file=output_file,
+            quiet=quiet,
+            plugins=not no_plugins,
+            jobs=jobs or _cpus(),
         )
+        return Check(configuration(), wanted)
 
-    def _conclude_diff(self, results: Sequence["FileResult"]) -> int:
-        fixed = sum(len(result.fixed) for result in results)
-        for result in results:
-            for found in result.diagnostics:
-                if found.internal:
-                    click.echo(f"torchlint: {found.filename}: {found.message}", err=True)
-        if not self.quiet:
-            noun = "finding" if fixed == 1 else "findings"
-            click.echo(f"Would fix {fixed} {noun}." if fixed else "No fixes to apply.", err=True)
-        return self._exit_code(results, any(result.change for result in results))
+    if show_settings:
+        from torchlint.settings_listing import settings_listing
 
-    def _exit_code(self, results: Sequence["FileResult"], findings: bool) -> int:
-        for line in self.registry.problems:
-            click.echo(f"torchlint: {line}", err=True)
-        if self.registry.problems or any(
-            found.internal for result in results for found in result.diagnostics
-        ):
-            return ERROR
-        return FINDINGS if findings and not self.exit_zero else CLEAN
+        path = os.path.abspath(paths[0]) if paths and paths[0] != STDIN else cwd
+        click.echo(settings_listing(configuration(), path), nl=False)
+        return CLEAN
+    if watch:
+        return _watch(prepared, configuration, paths or (".",), quiet=quiet)
+    if paths == (STDIN,):
+        return prepared().stdin(stdin_filename)
+    return prepared().paths(paths or (".",))
+
+
+def _watch(
+    prepared: "Callable[[], Check]", configuration: Callable[[], "Configuration"], paths: Sequence[str], *, quiet: bool
+) -> int:
+    """Lint whenever something changes, until Ctrl-C."""
+    from torchlint.config import ConfigError
+    from torchlint.watch import SETTINGS, Seen, changed, seen, watch
+
+    last: Seen = {}
+
+    def look() -> Seen:
+        nonlocal last
+        try:
+            last = seen(configuration(), paths)
+        except (ConfigError, click.ClickException) as error:
+            last = {**last, SETTINGS: f"{error}"}  # the files are what they were until it says again which they are
+        return last
+
+    def lint(before: "Seen | None", now: Seen) -> None:
+        if sys.stdout.isatty():
+            click.clear()
+        if before is not None and not quiet:
+            first, *others = changed(before, now)
+            say(f"{first} and {counted(len(others), 'other')} changed" if others else f"{first} changed")
+        _guarded(lambda: prepared().paths(paths))
+        if not quiet:
+            say("watching for changes; Ctrl-C ends")
+
+    with suppress(KeyboardInterrupt):
+        watch(lint, look)
+    return INTERRUPTED
 
 
 @cli.command()
-@click.argument("name", required=False, metavar="NAME|CODE")
+@click.argument("name", required=False, metavar="NAME|CODE", shell_complete=completion.rules)
 @click.option("--all", "show_all", is_flag=True, help="Print all rules.")
 @click.option(
     "--output-format",
@@ -354,6 +310,7 @@ class _Run:
 def rule(name: str | None, show_all: bool, output_format: str, no_plugins: bool) -> int:
     """Print what a rule checks, why, and what to write instead."""
     from torchlint.registry import load, rule_table
+    from torchlint.rule_page import rule_object, rule_page
 
     if show_all == (name is not None):
         raise click.UsageError("Give the name or code of a rule, or --all.")
@@ -373,13 +330,13 @@ def rule(name: str | None, show_all: bool, output_format: str, no_plugins: bool)
             raise click.UsageError(f"there is no rule `{name}`{hint}")
         documented = wanted
     if output_format == "json":
-        click.echo(_json([_rule_object(known) for known in documented]), nl=False)
+        click.echo(json_text([rule_object(known) for known in documented]), nl=False)
     elif output_format == "markdown":
         click.echo(rule_table(registry), nl=False)
     else:
-        _print_markdown("\n\n".join(_rule_page(known) for known in documented))
+        _print_markdown("\n\n".join(rule_page(known) for known in documented))
     for line in registry.problems:
-        click.echo(f"torchlint: {line}", err=True)
+        say(line)
     return ERROR if registry.problems else CLEAN
 
 
@@ -391,7 +348,7 @@ def config(schema: bool) -> int:
 
     described = json_schema()
     if schema:
-        click.echo(_json(described), nl=False)
+        click.echo(json_text(described), nl=False)
         return CLEAN
     for key, value in described["properties"].items():
         click.echo(f"{key}\n    {value['description']}")
@@ -414,6 +371,15 @@ def prove(paths: tuple[str, ...], match: str | None, update: bool) -> int:
     return prove_fixtures([Path(path) for path in paths], match=match, update=update)
 
 
+@cli.command()
+@click.option("--stdio", is_flag=True, help="Accepted for editors; there is no other way.")
+def server(stdio: bool) -> int:
+    """Serve an editor: the language server protocol on standard input and output."""
+    from torchlint.server import start
+
+    return start()
+
+
 def main(args: Sequence[str] | None = None) -> NoReturn:
     """Run the console and end the process.
 
@@ -424,26 +390,7 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
         # Code and paths may hold characters that the terminal's encoding lacks.
         if isinstance(stream, io.TextIOWrapper) and stream.encoding.lower() != "utf-8":
             stream.reconfigure(errors="backslashreplace")
-    try:
-        code = cli.main(args, prog_name="torchlint", standalone_mode=False)
-    except click.ClickException as error:
-        error.show()
-        code = error.exit_code
-    except click.Abort:  # what click makes of Ctrl-C
-        code = INTERRUPTED
-    except Exception as error:
-        code = ERROR
-        if _debug():
-            import traceback
-
-            traceback.print_exc()
-        if type(error).__module__.startswith("torchlint."):
-            click.echo(f"torchlint: {error}", err=True)
-        else:
-            text = " ".join(f"{type(error).__name__}: {error}".split())
-            hint = "" if _debug() else " (TORCHLINT_DEBUG=1 shows where)"
-            click.echo(f"torchlint: internal error: {text}{hint}", err=True)
-    sys.exit(code)
+    sys.exit(_guarded(lambda: cli.main(args, prog_name="torchlint", standalone_mode=False)))
 
 
 def run() -> NoReturn:
@@ -457,6 +404,45 @@ def run() -> NoReturn:
         sys.stdout.flush()
         sys.stderr.flush()
     os._exit(code if isinstance(code, int) else ERROR)
+
+
+def _guarded(work: Callable[[], int]) -> int:
+    """The exit code of some work; what it raises is printed, on one line."""
+    try:
+        return work()
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except click.Abort:  # what click makes of Ctrl-C
+        return INTERRUPTED
+    except Exception as error:
+        if is_debugging():
+            import traceback
+
+            traceback.print_exc()
+        if type(error).__module__.startswith("torchlint."):
+            say(f"{error}")
+        else:
+            text = " ".join(f"{type(error).__name__}: {error}".split())
+            hint = "" if is_debugging() else " (TORCHLINT_DEBUG=1 shows where)"
+            say(f"internal error: {text}{hint}")
+        return ERROR
+
+
+# What each of these options cannot be used together with.
+_CONFLICTS = {
+    "--watch": ("--add-noqa", "--write-baseline", "--fix", "--diff", "--show-files", "- (standard input)"),
+    "--add-noqa": ("--write-baseline", "--fix", "--diff", "- (standard input)"),
+    "--write-baseline": ("--since", "--fix", "--diff", "- (standard input)"),
+    "--since": ("- (standard input)",),
+}
+
+
+def _refuse_together(given: Mapping[str, bool]) -> None:
+    for option, others in _CONFLICTS.items():
+        for other in others:
+            if given[option] and given[other]:
+                raise click.UsageError(f"{option} cannot be used together with {other}.")
 
 
 def _split(values: Sequence[str]) -> list[str] | None:
@@ -506,58 +492,8 @@ def _configuration(
     return Configuration(cwd, file, isolated, overrides)
 
 
-def _print_settings(configuration: "Configuration", paths: Sequence[str]) -> None:
-    path = os.path.abspath(paths[0]) if paths and paths[0] != STDIN else configuration.cwd
-    settings = configuration.settings(path if os.path.isdir(path) else os.path.dirname(path))
-    values = {
-        "select": settings.select,
-        "ignore": settings.ignore,
-        "extend-select": settings.extend_select,
-        "per-file-ignores": {
-            os.path.join(ignores.glob.folder, ignores.glob.pattern): ignores.selectors
-            for ignores in settings.per_file_ignores
-        },
-        "exclude": [glob.pattern for glob in settings.exclude],
-        "src": settings.src,
-        "respect-gitignore": settings.respect_gitignore,
-        "force-exclude": settings.force_exclude,
-        "output-format": settings.output_format,
-        "unsafe-fixes": settings.unsafe_fixes,
-    }
-    click.echo(f"# settings for {path}; the project is {settings.root}")
-    for key, value in values.items():
-        origins = {settings.origin(key), settings.origin(f"extend-{key}")} - {"default"} or {"default"}
-        text = "(all rules but the nursery)" if value is None else _json(value, indent=None).strip()
-        click.echo(f"{key} = {text}  # {', '.join(sorted(origins))}")
-
-
-def _rule_object(known: "Documented") -> dict[str, Any]:
-    from torchlint.registry import describe
-
-    rule = describe(known)
-    return {
-        "code": rule.code,
-        "name": rule.name,
-        "summary": rule.summary,
-        "category": rule.category.value,
-        "severity": rule.severity.value,
-        "fix": rule.fix_safety.value if rule.fix_safety else None,
-        "documentation": rule.documentation,
-        "url": rule.url,
-    }
-
-
-def _rule_page(known: "Documented") -> str:
-    facts = _rule_object(known)
-    article = "an" if facts["fix"] == "unsafe" else "a"
-    fix = f"has {article} {facts['fix']} fix" if facts["fix"] else "has no fix"
-    head = f"# {facts['name']} ({facts['code']})"
-    about = f"Category {facts['category']}, reported as {facts['severity']}, {fix}."
-    return f"{head}\n\n{about}\n\n{facts['documentation']}"
-
-
 def _print_markdown(text: str) -> None:
-    if not _colour(sys.stdout):
+    if not is_coloured(sys.stdout):
         click.echo(text)
         return
     from rich.console import Console
@@ -566,69 +502,5 @@ def _print_markdown(text: str) -> None:
     Console().print(Markdown(text))
 
 
-def _json(value: object, indent: int | None = 2) -> str:
-    import json
-
-    return json.dumps(value, indent=indent, ensure_ascii=False) + "\n"
-
-
-def _write_bytes(data: bytes) -> None:
-    sys.stdout.flush()
-    sys.stdout.buffer.write(data)
-    sys.stdout.buffer.flush()
-
-
-def _write_report(path: str, text: str) -> None:
-    """Write a report at once and wholly, so that no reader finds half of it."""
-    from pathlib import Path
-
-    from torchlint.fixer import FixError, put
-
-    try:
-        put(Path(path), text.encode("utf-8", "backslashreplace"))
-    except FixError as error:
-        raise click.ClickException(f"--output-file {path}: {error}") from None
-
-
-def _colour(stream: TextIO) -> bool:
-    if os.environ.get("NO_COLOR"):
-        return False
-    if os.environ.get("FORCE_COLOR"):
-        return True
-    return stream.isatty() and os.environ.get("TERM") != "dumb"
-
-
 def _cpus() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _debug() -> bool:
-    return os.environ.get("TORCHLINT_DEBUG") == "1"
-
-
-@contextmanager
-def _progress(quiet: bool) -> Iterator[Callable[[int, int], None]]:
-    """What to tell how many files are done. Draws a bar on a terminal once the run has taken a while."""
-    if quiet or not sys.stderr.isatty():
-        yield lambda done, total: None
-        return
-    start = time.monotonic()
-    bars: list[Progress] = []
-
-    def show(done: int, total: int) -> None:
-        if not bars:
-            if time.monotonic() - start < PATIENCE:
-                return
-            from rich.console import Console
-            from rich.progress import Progress
-
-            bars.append(Progress(console=Console(stderr=True), transient=True))
-            bars[0].add_task("linting", total=total)
-            bars[0].start()
-        bars[0].update(bars[0].task_ids[0], completed=done)
-
-    try:
-        yield show
-    finally:
-        for bar in bars:
-            bar.stop()

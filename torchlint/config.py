@@ -36,6 +36,9 @@ OutputFormat = Literal[
     "lsp",
 ]
 OUTPUT_FORMATS: tuple[str, ...] = get_args(OutputFormat)
+# The values of `torchlint.diagnostic.Severity`, in words that the schema can show; the worst first.
+Level = Literal["error", "warning", "info"]
+LEVELS: tuple[Level, ...] = get_args(Level)
 
 DEFAULT_EXCLUDE = (
     ".bzr",
@@ -138,6 +141,24 @@ class Options(msgspec.Struct, rename="kebab", forbid_unknown_fields=True, frozen
     unsafe_fixes: Annotated[
         bool | UnsetType, Meta(description="Whether fixes that change results are offered and applied.")
     ] = UNSET
+    severity: Annotated[
+        dict[str, Level] | UnsetType,
+        Meta(
+            description="Selectors of rules to how bad their findings are. Of several that speak of a rule"
+            " the more specific one counts; besides what an extended file says."
+        ),
+    ] = UNSET
+    fail_on: Annotated[
+        Level | UnsetType,
+        Meta(description="How bad a finding must be for exit code 1; less bad ones are reported only."),
+    ] = UNSET
+    baseline: Annotated[
+        str | UnsetType,
+        Meta(
+            description="A file of findings that are known and not reported; --write-baseline writes it."
+            " An empty string means none."
+        ),
+    ] = UNSET
     required_version: Annotated[
         str | UnsetType,
         Meta(description="The versions of torchlint that may read this configuration, such as >=0.1,<1."),
@@ -171,8 +192,8 @@ class Settings:
 
     `root` is the project's folder: that of the configuration file, or the working directory where
     there is none. `select` is None where nothing was selected, which means the default set. `src`
-    are absolute paths. `origins` says of each key that was set which file, or the command line, set
-    it last.
+    are absolute paths, and so is `baseline`. `severity` has each selector once, in the order in which
+    they were said. `origins` says of each key that was set which file, or the command line, set it last.
     """
 
     root: str
@@ -186,6 +207,9 @@ class Settings:
     force_exclude: bool = False
     output_format: OutputFormat = "full"
     unsafe_fixes: bool = False
+    severity: tuple[tuple[str, Level], ...] = ()
+    fail_on: Level = "info"
+    baseline: str | None = None
     origins: tuple[tuple[str, str], ...] = ()
 
     def origin(self, key: str) -> str:
@@ -276,7 +300,7 @@ def read(file: str, cwd: str) -> list[Layer]:
         layers.insert(0, Layer(options, folder, shown))
         if options.extend is UNSET:
             return layers
-        file = os.path.normpath(os.path.join(folder, os.path.expanduser(options.extend)))
+        file = _path(folder, options.extend)
         if not os.path.isfile(file):
             raise ConfigError(f"{shown}: `extend`: there is no file {options.extend}")
 
@@ -301,8 +325,10 @@ def parse(table: Mapping[str, Any], origin: str) -> Options:
     except msgspec.ValidationError as error:
         match = re.search(r"`\$\.([\w-]+)", str(error))
         key = match.group(1) if match else "?"
-        wanted = _in_words(msgspec.json.schema(keys[key].type))
-        raise ConfigError(f"{origin}: `{key}` must be {wanted}, not {_value_in_words(table[key])}") from None
+        schema = msgspec.json.schema(keys[key].type)
+        allowed = schema.get("additionalProperties", {}).get("enum", ())
+        value = _value_in_words(table[key], allowed)
+        raise ConfigError(f"{origin}: `{key}` must be {_in_words(schema)}, not {value}") from None
 
 
 def parse_inline(text: str) -> Options:
@@ -330,6 +356,8 @@ def resolve(layers: Iterable[Layer], root: str) -> Settings:
     per_file_ignores: tuple[FileIgnore, ...] = ()
     exclude = tuple(Glob(root, pattern) for pattern in DEFAULT_EXCLUDE)
     src: tuple[str, ...] = ()
+    severity: dict[str, Level] = {}
+    baseline: str | None = None
     flags: dict[str, Any] = {}
     origins: dict[str, str] = {}
     for layer in layers:
@@ -352,10 +380,13 @@ def resolve(layers: Iterable[Layer], root: str) -> Settings:
         if options.extend_exclude is not UNSET:
             exclude += _globs(layer.folder, options.extend_exclude)
         if options.src is not UNSET:
-            src = tuple(
-                os.path.normpath(os.path.join(layer.folder, os.path.expanduser(path))) for path in options.src
-            )
-        for name in ("respect_gitignore", "force_exclude", "output_format", "unsafe_fixes"):
+            src = tuple(_path(layer.folder, path) for path in options.src)
+        for selector, level in (options.severity or {}).items():
+            severity.pop(selector, None)  # so that what is said last also comes last
+            severity[selector] = level
+        if options.baseline is not UNSET:
+            baseline = _path(layer.folder, options.baseline) if options.baseline else None
+        for name in ("respect_gitignore", "force_exclude", "output_format", "unsafe_fixes", "fail_on"):
             value = getattr(options, name)
             if value is not UNSET:
                 flags[name] = value
@@ -370,6 +401,8 @@ def resolve(layers: Iterable[Layer], root: str) -> Settings:
         per_file_ignores=per_file_ignores,
         exclude=exclude,
         src=src,
+        severity=tuple(severity.items()),
+        baseline=baseline,
         origins=tuple(origins.items()),
         **flags,
     )
@@ -412,6 +445,10 @@ def _table(file: str, cwd: str) -> dict[str, Any] | None:
     if options is not None and not isinstance(options, dict):
         raise ConfigError(f"{shown}: `tool.torchlint` must be a table, not {_value_in_words(options)}")
     return options
+
+
+def _path(folder: str, path: str) -> str:
+    return os.path.normpath(os.path.join(folder, os.path.expanduser(path)))
 
 
 def _globs(folder: str, patterns: Iterable[str]) -> tuple[Glob, ...]:
@@ -486,11 +523,13 @@ def _in_words(schema: Mapping[str, Any]) -> str:
     if kind == "array":
         return "a list of strings"
     if kind == "object":
-        return "a table of lists of strings"
+        values = schema["additionalProperties"]
+        return f"a table {f'with {_in_words(values)} as values' if 'enum' in values else 'of lists of strings'}"
     return {"string": "a string", "boolean": "true or false"}[kind]
 
 
-def _value_in_words(value: object) -> str:
+def _value_in_words(value: object, allowed: Sequence[object] = ()) -> str:
+    """What was found instead, for a reader; `allowed` are the values that a table may have, if they are numbered."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str):
@@ -498,6 +537,8 @@ def _value_in_words(value: object) -> str:
     if isinstance(value, list):
         odd = [item for item in value if not isinstance(item, str)]
         return f"a list with {_value_in_words(odd[0])}" if odd else "a list"
+    if isinstance(value, dict) and allowed:
+        return f"a table with {_value_in_words(next(item for item in value.values() if item not in allowed))}"
     if isinstance(value, dict):
         odd_values = [item for item in value.values() if not isinstance(item, list)]
         odd_items = [item for items in value.values() if isinstance(items, list) for item in items]

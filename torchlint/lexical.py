@@ -32,7 +32,7 @@ def comments(text: str) -> Iterator[tuple[int, str]]:
 
 
 def unbroken(text: str) -> Iterator[tuple[int, int]]:
-    """Start and end of each string and each backslash that goes over line breaks: no comment can stand at those breaks."""
+    """Start and end of each string and backslash that goes over a line break, before which no comment can stand."""
     for match in _STRING_OR_COMMENT.finditer(text):
         found = match.group()
         if found[0] != "#" and ("\n" in found or "\r" in found):

@@ -19,7 +19,7 @@ from torchlint.nesting import TooDeep, with_room
 from torchlint.parse import ParseProblem, broken_cells, parse
 from torchlint.rule import Finding, NodeEdit, Place, Repair, Rule, Syntax
 from torchlint.semantic.model import Model
-from torchlint.semantic.project import Project, Unit
+from torchlint.semantic.project import Project, Trees, Unit
 from torchlint.semantic.values import Origin
 from torchlint.source import Source
 
@@ -107,7 +107,8 @@ def _check(unit: Unit, active: Sequence[type[Rule]], project: Project | None) ->
     except RecursionError:
         return [_diagnostic(unit.source, SYNTAX_ERROR, "the code is nested too deeply to be understood", 0)]
     found = [(rule, finding) for rule in instances for finding in rule.findings]
-    diagnostics = [*_located(unit, found), *(_crash(unit, rule, node, error) for rule, node, error in crashes)]
+    trees = Trees() if project is None else project.trees
+    diagnostics = [*_located(unit, found, trees), *(_crash(unit, rule, node, error) for rule, node, error in crashes)]
     model.close()
     return diagnostics
 
@@ -221,14 +222,14 @@ def _walk(module: cst.Module, rules: Sequence[Rule]) -> list[tuple[Rule, cst.CST
 # -- findings to diagnostics -------------------------------------------------------------------------
 
 
-def _located(unit: Unit, found: Sequence[tuple[Rule, Finding]]) -> list[Diagnostic]:
+def _located(unit: Unit, found: Sequence[tuple[Rule, Finding]], trees: Trees) -> list[Diagnostic]:
     """Findings with their positions: of this file's nodes, and of related nodes in other files."""
     wanted: dict[Unit, list[cst.CSTNode]] = {unit: []}
     for _, finding in found:
         wanted[unit].extend(_nodes(finding))
         for origin, _text in finding.related:
             wanted.setdefault(origin.unit, []).append(origin.node)
-    extents = {owner: locate.extents(owner.module, nodes) for owner, nodes in wanted.items()}
+    extents = {owner: trees.extents(owner.module, nodes) for owner, nodes in wanted.items()}
     unique: dict[tuple[str, Span, str], Diagnostic] = {}
     for rule, finding in found:
         diagnostic = _lowered(unit.source, rule, finding, extents[unit], extents)

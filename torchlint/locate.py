@@ -87,3 +87,14 @@ def extents(module: cst.Module, nodes: Iterable[cst.CSTNode]) -> dict[int, Exten
     with suppress(_Done):
         module._codegen(recorder)
     return recorder.extents
+
+
+def extents_in(
+    module: cst.Module, statement: cst.CSTNode, start: int, nodes: Iterable[cst.CSTNode]
+) -> dict[int, Extent]:
+    """The same for nodes in one statement of the module's body, whose code starts at an offset."""
+    recorder = _Recorder(module, {id(node) for node in nodes})
+    recorder.length = start
+    with suppress(_Done):
+        statement._codegen(recorder)
+    return recorder.extents

@@ -16,7 +16,7 @@ from importlib.metadata import EntryPoint, entry_points
 from types import ModuleType
 from typing import Protocol
 
-from torchlint.diagnostic import Applicability, Category, RuleDescription
+from torchlint.diagnostic import Applicability, Category, RuleDescription, Severity
 from torchlint.rule import SEVERITY_OF_CATEGORY, Documentation, Rule
 
 GROUP = "torchlint.rules"
@@ -179,6 +179,24 @@ class Registry:
             if not engine.ignorable or (engine.code == "TL000" and engine.code not in picked):
                 picked[engine.code] = True
         return frozenset(code for code, on in picked.items() if on)
+
+    def severities(self, levels: Sequence[tuple[str, str]]) -> Mapping[str, Severity]:
+        """The severity of each code that pairs of a selector and a severity speak of.
+
+        The more exact selector wins as in a selection; at a tie the later one. Syntax errors and failures are
+        errors whatever a selector says that covers other rules too.
+
+        Raises:
+            RegistryError: a selector is unknown, or speaks of syntax errors or failures alone.
+        """
+        fixed = {engine.code for engine in self.engine if not engine.ignorable} | {"TL000"}
+        severities: dict[str, Severity] = {}
+        for selector, level in sorted(levels, key=lambda pair: self._exactness(pair[0])):
+            codes = self._codes(selector) - fixed
+            if not codes:
+                raise RegistryError(f"`{selector}` is always an error")
+            severities.update((code, Severity(level)) for code in codes)
+        return severities
 
     def descriptions(self) -> "Sequence[RuleDescription]":
         """What there is to say of every rule, the engine's own diagnostics included, sorted by code."""

@@ -21,7 +21,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from torchlint.diagnostic import Applicability, Diagnostic, Edit, Fix, Severity
-from torchlint.lexical import comments, logical_line_ends
+from torchlint.lexical import comments, logical_line_ends, unbroken
 from torchlint.source import Source
 
 if TYPE_CHECKING:
@@ -100,6 +100,22 @@ def apply(
     return _Suppressions(source, rules, known or {}).apply(diagnostics)
 
 
+def suppression(source: Source, found: Sequence[Diagnostic], reason: str | None = None) -> list[Edit]:
+    """Edits that silence findings of a source by comments: one `# noqa: CODES -- reason` a row, or more in an old one.
+
+    A finding is silenced on its first row if that can hold a comment, else on its last or on the last row of the
+    statement; where one of them names codes in a suppression already, there. Findings that no comment of a row
+    silences (syntax errors and failures of torchlint) are passed over.
+    """
+    return _Suppressions(source, (), {}).added(found, reason)
+
+
+def named(source: Source, known: Mapping[str, str]) -> list[tuple[int, int, str]]:
+    """The codes and names in the suppressions of a source: the offsets of each, and the code that it means."""
+    directives = _Suppressions(source, (), known).directives
+    return [(entry.start, entry.end, entry.code) for directive in directives for entry in directive.entries]
+
+
 class _Suppressions:
     def __init__(self, source: Source, rules: Sequence["type[Rule]"], known: Mapping[str, str]) -> None:
         self.source = source
@@ -173,6 +189,57 @@ class _Suppressions:
     @cached_property
     def _line_ends(self) -> list[int]:
         return logical_line_ends(self.source.text)
+
+    # -- adding ------------------------------------------------------------------
+
+    def added(self, found: Iterable[Diagnostic], reason: str | None) -> list[Edit]:
+        """The edits of `suppression`."""
+        wanted: dict[int, dict[str, str]] = {}  # row to codes and their names
+        for diagnostic in found:
+            row = None if diagnostic.internal or diagnostic.code == SYNTAX_ERROR else self._row_for(diagnostic)
+            if row is not None:
+                wanted.setdefault(row, {})[diagnostic.code] = diagnostic.name
+        why = " ".join((reason or "").split())
+        return [self._addition(row, names, f" -- {why}" if why else "") for row, names in sorted(wanted.items())]
+
+    def _row_for(self, diagnostic: Diagnostic) -> int | None:
+        """The row whose comment is to silence the finding; None if none of them can hold a comment."""
+        rows = list(dict.fromkeys([*diagnostic.noqa_rows, *sorted(self._rows(diagnostic))]))
+        able = [row for row in rows if self._holds_comment(row)]
+        return next((row for row in able if self._list_on(row)), able[0] if able else None)
+
+    def _holds_comment(self, row: int) -> bool:
+        end = self.source.offset(row) + len(self.source.line(row))
+        index = bisect_left(self._unbroken, (end, 0)) - 1
+        return index < 0 or not self._unbroken[index][0] <= end < self._unbroken[index][1]
+
+    @cached_property
+    def _unbroken(self) -> list[tuple[int, int]]:
+        return list(unbroken(self.source.text))
+
+    def _list_on(self, row: int) -> _Directive | None:
+        """A suppression on a row that names rules, so that it can name one more."""
+        directives = self.by_row.get(row, ())
+        return next((directive for directive in directives if directive.entries and not directive.flaw), None)
+
+    def _addition(self, row: int, names: Mapping[str, str], reason: str) -> Edit:
+        directive = self._list_on(row)
+        if directive is None:
+            start = self.source.offset(row)
+            line = self.source.line(row)
+            gap = "  " if line.strip() else ""
+            content = f"{gap}# noqa: {', '.join(sorted(names))}{reason}"
+            return self._edit(start + len(line.rstrip()), start + len(line), content)
+        entries = directive.entries
+        by_name = not any(re.fullmatch(r"[A-Za-z]+[0-9]+", entry.text) for entry in entries)
+        there = {entry.code for entry in entries}
+        new = [names[code] if by_name else code for code in sorted(names) if not {code, names[code].upper()} & there]
+        text = self.source.text
+        separator = text[entries[0].end : entries[1].start] if len(entries) > 1 else ", "
+        closing = text[entries[-1].end : directive.end]  # `]`, and a reason where there is one
+        if " --" not in closing:
+            closing = closing.rstrip() + reason
+        return self._edit(entries[-1].end, directive.end, "".join(separator + entry for entry in new) + closing)
 
     # -- what silenced nothing ---------------------------------------------------
 

@@ -3,17 +3,18 @@
 import gc
 import posixpath
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import libcst as cst
 
+from torchlint.locate import Extent, extents
 from torchlint.parse import ParseProblem, parse
 from torchlint.semantic.values import Frame, Value
 from torchlint.source import Source, SourceError
 
 # Imported files stay parsed until their sources together exceed this many characters: a parsed tree takes
 # about 75 bytes for each character.
-KEPT_CHARACTERS = 1_000_000
+KEPT_CHARACTERS = 4_000_000
 # A linted file that is larger is not kept for the next ones in its folder.
 RECENT_CHARACTERS = 40_000
 # How far above a file its imports are looked for when nothing marks the project's root.
@@ -46,17 +47,40 @@ class Unit:
         return f"Unit({self.source.filename})"
 
 
+class Trees:
+    """Makes the tree of a source, and says where its nodes stand."""
+
+    def parse(self, source: Source) -> cst.Module:
+        """The tree of a source.
+
+        Raises:
+            ParseProblem: it does not parse.
+        """
+        return parse(source)
+
+    def extents(self, module: cst.Module, nodes: Iterable[cst.CSTNode]) -> dict[int, Extent]:
+        """The extent of each node of a tree, by `id(node)`."""
+        return extents(module, nodes)
+
+
 class Project:
     """Finds and keeps the files that linted files import.
 
     Args:
         read: gives the bytes of a file by its absolute path (with `/`), or None if there is no such file.
         roots: absolute paths of further folders in which imports are looked for first.
+        trees: makes the trees; one that keeps them from lint to lint may be given.
     """
 
-    def __init__(self, read: Callable[[str], bytes | None], roots: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        read: Callable[[str], bytes | None],
+        roots: Sequence[str] = (),
+        trees: "Trees | None" = None,
+    ) -> None:
         self.read = read
         self.roots = tuple(roots)
+        self.trees = trees or Trees()
         self._units: dict[str, Unit | None] = {}
         # Files of the folder that is being linted, which the next ones may import.
         self._recent: dict[str, tuple[str, cst.Module]] = {}
@@ -143,7 +167,7 @@ class Project:
         if folder != self._recent_folder:
             self._recent_folder = folder
             self._recent.clear()
-        module = parse(source)
+        module = self.trees.parse(source)
         if len(source.text) < RECENT_CHARACTERS:
             self._recent[path] = (source.text, module)
         return module
@@ -155,7 +179,9 @@ class Project:
         try:
             source = Source.from_bytes(path, data)
             text, module = self._recent.pop(path, (None, None))
-            unit = Unit(path, source, module if module is not None and text == source.text else parse(source))
+            if module is None or text != source.text:
+                module = self.trees.parse(source)
+            unit = Unit(path, source, module)
         except (SourceError, ParseProblem):
             # The file's own lint says so; whoever imports it just does not know what it holds.
             return None

@@ -125,6 +125,12 @@ def test_linting_needs_neither_torch_nor_the_slow_parts_of_libcst(path: Path) ->
             assert name.split(".")[0] not in ("torch", "torchvision", "numpy"), f"imports {name}"
 
 
+@pytest.mark.parametrize("path", MODULES, ids=shown)
+def test_only_the_server_speaks_the_language_server_protocol(path: Path) -> None:
+    if path.parent.name != "server":
+        assert not {"pygls", "lsprotocol"} & {name.split(".")[0] for name in imports(path)}
+
+
 def loaded_by(*arguments: str) -> set[str]:
     """The modules that a run of the console has imported when it ends."""
     script = (
@@ -141,7 +147,7 @@ def loaded_by(*arguments: str) -> set[str]:
 
 @pytest.mark.parametrize("option", ["--version", "--help"])
 def test_what_needs_no_rules_loads_none(option: str) -> None:
-    assert not loaded_by(option) & {"libcst", "rich", "torchlint.linter", "torchlint.registry", "torch"}
+    assert not loaded_by(option) & {"libcst", "rich", "pygls", "torchlint.linter", "torchlint.registry", "torch"}
 
 
 def test_a_run_loads_no_torch_and_no_slow_part_of_libcst(tmp_path: Path) -> None:

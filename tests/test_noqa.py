@@ -213,10 +213,18 @@ def test_a_file_that_does_not_parse(tmp_path: Path) -> None:
     (tmp_path / "b.py").write_text('import torch\npath = "C:\\data\\"\n')
     done = run(tmp_path, "--add-noqa")
     assert done.returncode == 0
-    assert "torchlint: a.py:" in done.stderr
-    assert ": TL000 no comment of a line can silence this\n" in done.stderr
+    assert done.stderr.startswith("torchlint: a.py:2:5: TL000 a comment cannot silence this: ")
     assert (tmp_path / "a.py").read_text() == "import torch\nx = (\n"
     assert (tmp_path / "b.py").read_text() == 'import torch\npath = "C:\\data\\"  # noqa: TL902\n'
+
+
+def test_a_cell_that_does_not_parse_is_named(tmp_path: Path) -> None:
+    code: dict[str, object] = {"cell_type": "code", "execution_count": None, "metadata": {}, "outputs": []}
+    cells = [{**code, "source": text} for text in ("import torch\n\n", "x = 1\ny = (\n")]
+    (tmp_path / "a.ipynb").write_text(json.dumps({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 4}))
+    done = run(tmp_path, "--add-noqa")
+    assert done.stderr.startswith("torchlint: a.ipynb:cell 2:")
+    assert ": TL000 a comment cannot silence this: " in done.stderr
 
 
 def test_a_file_that_cannot_be_written(tmp_path: Path) -> None:
@@ -249,7 +257,7 @@ def test_a_finding_that_stays_leaves_the_file_alone(tmp_path: Path) -> None:
         return FileResult(file, (find(source, "bad"),), source)
 
     added = noqa.add_noqa([stubborn(FileResult(file), b"bad\n")], stubborn, None)
-    assert added.problems == ("a.py: left as it was: TL301 on line 1 would still be found",)
+    assert added.problems == ("a.py: left as it was: TL301 at 1:1 would still be found",)
     assert added.failed
     assert (tmp_path / "a.py").read_text() == "bad\n"
 
@@ -293,7 +301,7 @@ def test_failures_fail(torchlint: Console) -> None:
     put("a.py", "import torch\ncrash bad\n")
     outcome = torchlint("--add-noqa")
     assert outcome.code == 2
-    assert "a.py:1: TL001 ZeroDivisionError" in outcome.err
+    assert "a.py:1:1: TL001 ZeroDivisionError" in outcome.err
 
 
 @pytest.mark.parametrize("other", ["--fix", "--diff", "--write-baseline", "-", "--watch"])

@@ -6,6 +6,7 @@ https://ipython.readthedocs.io/en/stable/config/inputtransforms.html and /en/sta
 """
 
 import ast
+import os
 import re
 import warnings
 from dataclasses import dataclass
@@ -25,13 +26,16 @@ _AUTOMAGICS = frozenset({
     "reload_ext", "rm", "rmdir", "run", "save", "set_env", "tb", "time", "timeit", "uv", "who", "whos", "xmode",
 })  # fmt: skip
 
-_WORTH_A_LOOK = re.compile(r"^[ \t]*[%!?]|\?[ \t]*\r?$|=[ \t]*[!%]", re.MULTILINE)
-_ESCAPE = re.compile(r"[ \t]*(?P<sign>%%|%|!!|!|\?\??)")
-_HELP = re.compile(r"[ \t]*(?:\w+[ \t]*=[ \t]*)?%{0,2}[^\W\d][\w.*]*(?:\[\d+\][\w.]*)*\?{1,2}[ \t]*(?:#.*)?$")
+_WORTH_A_LOOK = re.compile(r"^[ \t]*[%!?,;/]|\?[ \t]*\r?$|=[ \t]*[!%]", re.MULTILINE)
+# The last three call what follows: `/f x`, `,f a b`, `;f a b`.
+_ESCAPE = re.compile(r"[ \t]*(?P<sign>%%|%|!!|!|\?\??|[/,;])")
+_HELP = re.compile(r"[ \t]*(?:\w+[ \t]*=[ \t]*)?%{0,2}(?!\d)[\w*][\w.*]*(?:\[\d+\][\w.]*)*\?{1,2}[ \t]*(?:#.*)?$")
 # The right-hand side of an assignment may be a line magic or a shell command.
-_ASSIGNED = re.compile(r"[ \t]*[^\W\d][\w.]*(?:\[[^\]=]*\])*(?:[ \t]*,[ \t]*\*?\w+)*[ \t]*=[ \t]*(?P<sign>[!%])(?!=)")
+_ASSIGNED = re.compile(r"[ \t]*[^\W\d][\w.]*(?:\[[^\]=]*\])*(?:[ \t]*,[ \t]*\*?\w+)*(?:[ \t]*:[\w., \t\[\]]+)?[ \t]*=[ \t]*(?P<sign>[!%])(?!=)")
 _TIME = re.compile(r"[ \t]*(?P<magic>%time[ \t]+)(?P<statement>[^ \t\r\n-].*)")
 _PROMPT = re.compile(r"^[ \t]*(?:>>>|\.\.\.|In \[\d+\]:|[ \t]+\.\.\.+:)(?: |$)", re.MULTILINE)
+# One of the first two lines has one.
+_FIRST_PROMPT = re.compile(r"\s*(?:[^\r\n]*(?:\r\n|\r|\n)[ \t]*)?(?:>>>|In \[)")
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n|\Z)")
 _WORD = re.compile(r"[ \t]*([^\W\d]\w*)(?:[ \t]|$)")
 # Characters that Python's parsers choke on wherever they stand; in a string they mean nothing to a rule.
@@ -77,7 +81,7 @@ class _Cell:
 
     def _prompts(self) -> None:
         """Take pasted prompts away. What is left is indented, as a cell may be."""
-        if self.text.lstrip().startswith((">>>", "In [")):
+        if _FIRST_PROMPT.match(self.text):
             for match in _PROMPT.finditer(self.text):
                 self._put(match.start(), " " * len(match.group()))
                 self.ranges.append(match.span())
@@ -85,17 +89,18 @@ class _Cell:
     def _after_cell_magics(self) -> int | None:
         """Where the Python of the cell starts; None if there is none."""
         position = 0
+        margin = _margin(self.text)
         while True:
             line = _line(self.text, position)
             if not line.strip():
                 if not line:
                     return position
                 position += len(line)
-            elif line.startswith("%%"):
-                magic = re.match(r"%%([\w.]+)", line)
+            elif line.startswith(f"{margin}%%"):
+                magic = re.match(r"[ \t]*%%([\w.]+)", line)
                 if magic is None or magic.group(1) not in _PYTHON_MAGICS:
                     return None
-                self._silence(position, position + len(line.rstrip("\r\n")))
+                self._silence(position + len(margin), position + len(line.rstrip("\r\n")))
                 position += len(line)
             else:
                 return position
@@ -162,6 +167,13 @@ class _Cell:
 def _line(text: str, position: int) -> str:
     match = _LINE.match(text, position)
     return match.group() if match is not None else ""
+
+
+def _margin(text: str) -> str:
+    """The indentation that the whole cell has, which IPython takes away."""
+    lines = [line for line in re.split("[\r\n]+", text) if line.strip()]
+    margin = os.path.commonprefix(lines)
+    return margin[: len(margin) - len(margin.lstrip(" \t"))]
 
 
 def _line_break(text: str, position: int) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from torchlint.diagnostic import Diagnostic
 from torchlint.fixer import FixError, write
+from torchlint.report.place import shown
 from torchlint.runner import FileResult
 from torchlint.source import Source, SourceError
 from torchlint.suppress import suppression
@@ -42,7 +43,8 @@ def add_noqa(
     problems: list[str] = []
     failed = False
     for result in results:
-        before, left = result.source, list(result.diagnostics)
+        before = after = result.source
+        left = list(result.diagnostics)
         try:
             if before is not None:
                 after, left = _silenced(result, before, check, reason)
@@ -55,8 +57,8 @@ def add_noqa(
             failed = True
             continue
         for found in left:
-            why = found.message if found.internal else "no comment of a line can silence this"
-            problems.append(f"{found.filename}:{found.span.row}: {found.code} {why}")
+            why = found.message if found.internal else f"a comment cannot silence this: {found.message}"
+            problems.append(f"{found.filename}:{shown(after, found.span)}: {found.code} {why}")
             failed = failed or found.internal
     return Added(findings, files, tuple(problems), failed)
 
@@ -79,16 +81,16 @@ def _silenced(
     stubborn = [one for one in found if suppression(source, [one])]
     new = {one.code for one in found} - {one.code for one in result.diagnostics}
     if stubborn:
-        raise _NotSilenced(f"{_named(stubborn[0])} would still be found")
+        raise _NotSilenced(f"{_named(source, stubborn[0])} would still be found")
     if new:
-        raise _NotSilenced(f"{_named(next(one for one in found if one.code in new))} would be found")
+        raise _NotSilenced(f"{_named(source, next(one for one in found if one.code in new))} would be found")
     if source is not before and not _same_program(before.text, source.text):
         raise _NotSilenced("a comment would change the program")
     return source, list(found)
 
 
-def _named(found: Diagnostic) -> str:
-    return f"{found.code} on line {found.span.row}"
+def _named(source: Source, found: Diagnostic) -> str:
+    return f"{found.code} at {shown(source, found.span)}"
 
 
 def _same_program(before: str, after: str) -> bool:

@@ -38,6 +38,10 @@ RUNS = [
     ("x = 1\r\n%cd data\r\ny = 2\r\n", ["x = 1", "y = 2"]),
     ("await f()\nx = 1", ["x = 1"]),
     ("x = 1;\nplt.show();", ["x = 1"]),
+    ("/f x\n,f a b\n; f a b\ny = (1\n,2)", ["y = (1\n,2)"]),
+    ("*int*?\nx.*?\ny = 1", ["y = 1"]),
+    ("files: list[str] = !ls\ny = 1", ["y = 1"]),
+    ("    %%time\n    x = 1", ["x = 1"]),
     ("", []),
     ("# only a comment", []),
     ("!", []),
@@ -82,6 +86,7 @@ def test_other_languages_are_no_program(magic: str) -> None:
     assert not found.is_python
     assert found.text.count("\n") == 2
     assert not found.text.strip()
+    assert not neutral(f"  %%{magic}\n  import (").is_python
 
 
 @pytest.mark.parametrize(
@@ -94,6 +99,7 @@ def test_a_line_on_its_own_may_be_a_magic_without_sign(cell: str, is_magic: bool
 
 def test_in_a_longer_cell_it_is_a_mistake() -> None:
     assert neutral("x = 1\npip install torch").text == "x = 1\npip install torch"
+    assert neutral("// x\n// of another language").text == "// x\n// of another language"
 
 
 def test_a_statement_that_cannot_follow_a_semicolon_goes_with_its_magic() -> None:
@@ -106,8 +112,8 @@ def test_characters_that_no_parser_reads() -> None:
 
 PIECES = st.lists(
     st.sampled_from([
-        "x = 1", "%cd ..", "!ls \\", "  more", "if x:", "    !ls", "    y = 2", "x?", "'''", '"', "(", ")", "%%time", "%%bash",
-        ">>> z", "", "#!", "a = !b", "s = f'{x!r}'", "%time f()", "\t%x", "é = '\U0001f600'",
+        "x = 1", "%cd ..", "!ls \\", "  more", "if x:", "    !ls", "    y = 2", "x?", "'''", '"', "(", ")", "%%time",
+        "%%bash", ">>> z", "", "#!", "a = !b", "s = f'{x!r}'", "%time f()", "\t%x", "é = '\U0001f600'",
     ])
 )  # fmt: skip
 

@@ -87,6 +87,10 @@ class TestReading:
         cells = [code(GRAD), code("  # so it was pasted\n  x.numpy()"), code("x.numpy()")]
         assert found_in(read("a.ipynb", written(notebook(*cells)))) == [(2, 2, 3, "TL301"), (3, 1, 1, "TL301")]
 
+    def test_many_comments_with_windows_line_ends(self) -> None:
+        cells = [code("# a line\r\n" * 5_000), code(GRAD + "x.numpy()")]
+        assert found_in(read("a.ipynb", written(notebook(*cells)))) == [(2, 3, 1, "TL301")]
+
     @pytest.mark.parametrize("magic", ["%%bash", "%%html", "%%javascript", "%%writefile a.py", "%%cython"])
     def test_cells_in_another_language_are_skipped(self, magic: str) -> None:
         cells = [code(GRAD), code(f"{magic}\nx.numpy()\nif [ -f y ]; then"), code("x.numpy()")]
@@ -238,7 +242,7 @@ class TestFixes:
         assert after == before.replace(b"x.numpy()", b"x.detach().numpy()")
 
     def test_a_line_that_goes_takes_its_string_along(self) -> None:
-        before = written(notebook(code(lines(GRAD) + ["# torchlint: ignore[TL201]\n", "y = 1"])))
+        before = written(notebook(code([*lines(GRAD), "# torchlint: ignore[TL201]\n", "y = 1"])))
         after = fixed(read("a.ipynb", before)).data
         assert json.loads(after)["cells"][0]["source"] == [*lines(GRAD), "y = 1"]
 
@@ -404,7 +408,7 @@ class TestConsole:
     def test_suppressions_in_cells(self) -> None:
         cells = [code(GRAD), code("x.numpy()  # noqa: TL301"), code("y = 1  # noqa: TL301")]
         Path("a.ipynb").write_bytes(written(notebook(*cells)))
-        status, out, _ = self.torchlint("--output-format", "concise", ".")
+        _, out, _ = self.torchlint("--output-format", "concise", ".")
         assert out.startswith("a.ipynb:cell 3:1:16: TL002 [*] unused suppression of `TL301` (unused-suppression)\n")
         self.torchlint("--fix", ".")
         assert json.loads(Path("a.ipynb").read_bytes())["cells"][2]["source"] == "y = 1"
@@ -413,7 +417,7 @@ class TestConsole:
     def test_a_file_that_is_no_notebook(self, data: bytes) -> None:
         Path("a.ipynb").write_bytes(data)
         Path("b.ipynb").write_bytes(written(notebook(code(GRAD + "x.numpy()"))))
-        status, out, err = self.torchlint("--output-format", "concise", ".")
+        status, out, _ = self.torchlint("--output-format", "concise", ".")
         assert status == 2
         first, second = out.splitlines()[:2]
         assert first.startswith("a.ipynb:1:1: TL003 ")

@@ -28,14 +28,12 @@ _AUTOMAGICS = frozenset({
 
 _WORTH_A_LOOK = re.compile(r"^[ \t]*[%!?,;/]|\?[ \t]*\r?$|=[ \t]*[!%]", re.MULTILINE)
 # The last three call what follows: `/f x`, `,f a b`, `;f a b`.
-_ESCAPE = re.compile(r"[ \t]*(?P<sign>%%|%|!!|!|\?\??|[/,;])")
+_ESCAPE = re.compile(r"[ \t]*(?P<sign>%%|%|!!|!|\?\??|/(?=[^\W\d])|[,;](?=[ \t]*[^\W\d]))")
 _HELP = re.compile(r"[ \t]*(?:\w+[ \t]*=[ \t]*)?%{0,2}(?!\d)[\w*][\w.*]*(?:\[\d+\][\w.]*)*\?{1,2}[ \t]*(?:#.*)?$")
 # The right-hand side of an assignment may be a line magic or a shell command.
 _ASSIGNED = re.compile(r"[ \t]*[^\W\d][\w.]*(?:\[[^\]=]*\])*(?:[ \t]*,[ \t]*\*?\w+)*(?:[ \t]*:[\w., \t\[\]]+)?[ \t]*=[ \t]*(?P<sign>[!%])(?!=)")
 _TIME = re.compile(r"[ \t]*(?P<magic>%time[ \t]+)(?P<statement>[^ \t\r\n-].*)")
 _PROMPT = re.compile(r"^[ \t]*(?:>>>|\.\.\.|In \[\d+\]:|[ \t]+\.\.\.+:)(?: |$)", re.MULTILINE)
-# One of the first two lines has one.
-_FIRST_PROMPT = re.compile(r"\s*(?:[^\r\n]*(?:\r\n|\r|\n)[ \t]*)?(?:>>>|In \[)")
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n|\Z)")
 _WORD = re.compile(r"[ \t]*([^\W\d]\w*)(?:[ \t]|$)")
 # Characters that Python's parsers choke on wherever they stand; in a string they mean nothing to a rule.
@@ -81,7 +79,7 @@ class _Cell:
 
     def _prompts(self) -> None:
         """Take pasted prompts away. What is left is indented, as a cell may be."""
-        if _FIRST_PROMPT.match(self.text):
+        if self.text.lstrip().startswith((">>>", "In [")):
             for match in _PROMPT.finditer(self.text):
                 self._put(match.start(), " " * len(match.group()))
                 self.ranges.append(match.span())

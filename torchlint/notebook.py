@@ -24,10 +24,11 @@ SUFFIX = ".ipynb"
 
 _PYTHON = ("python", "ipython", "python3", "python2", "sage", "pyodide", "xpython")
 _SPACE = re.compile(r"[ \t\r\n]*")
-_INDENTED = re.compile(r"(?:[ \t]*(?:#[^\r\n]*)?(?:\r\n|\r|\n))*[ \t]+[^\s#]")
 # A character outside the basic plane is escaped as two surrogates.
 _JSON_CHARACTER = re.compile(r"\\u[dD][89abAB]..\\u[dD][c-fC-F]..|\\u....|\\.|.", re.DOTALL)
-_DECODER = json.JSONDecoder()
+# Outputs may hold integers that are longer than Python reads at once; nothing here asks for their value.
+_LONGEST_INTEGER = 18
+_DECODER = json.JSONDecoder(parse_int=lambda digits: int(digits) if len(digits) <= _LONGEST_INTEGER else digits)
 
 
 class NotebookError(SourceError):
@@ -86,7 +87,7 @@ class Cells(Source):
         for number, code in codes:
             cell = neutral(code)
             # IPython strips an indentation that the whole cell has; a block of our own gives it a meaning.
-            opening = "if True:\n" if cell.is_python and _INDENTED.match(cell.text) else ""
+            opening = "if True:\n" if cell.is_python and _is_indented(cell.text) else ""
             start = end + len(opening)
             # A line break even after one, so that the end of a cell is not the start of the next.
             pieces += [opening, cell.text, "\n"]
@@ -205,6 +206,12 @@ class Notebook(Cells):
         return self.cells[index], self._code_cells[index] if self._code_cells else None
 
 
+def _is_indented(text: str) -> bool:
+    """Whether the first statement of a cell is."""
+    lines = (line for line in re.split("[\r\n]+", text) if line.strip() and not line.lstrip().startswith("#"))
+    return next(lines, "").startswith((" ", "\t"))
+
+
 def _moved(span: Span, by: int) -> Span:
     return Span(span.start + by, span.end + by, span.row, span.column, span.end_row, span.end_column)
 
@@ -308,7 +315,7 @@ def _parsed(text: str) -> dict[str, Any]:
         # What some editors make of a new notebook.
         return {"cells": []}
     try:
-        notebook = json.loads(text)
+        notebook = _DECODER.decode(text)
     except json.JSONDecodeError as error:
         problem = error.msg[:1].lower() + error.msg[1:]
         raise NotebookError(f"not a notebook: line {error.lineno} is not valid JSON: {problem}") from None

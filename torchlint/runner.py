@@ -155,6 +155,16 @@ class Checker:
     def check(self, file: File, data: bytes) -> FileResult:
         """Lint a file's bytes, and see what fixes make of them where the run asks for that."""
         try:
+            return self._check(file, data)
+        except Exception as error:
+            # One file must not stop the others.
+            if self.request.debug:
+                raise
+            text = f"{type(error).__name__}: {error}".strip(": ").splitlines()[0]
+            return FileResult(file, (problem(file, *INTERNAL, text, internal=True),))
+
+    def _check(self, file: File, data: bytes) -> FileResult:
+        try:
             source = notebook.load(file.name, data)
         except notebook.NotebookError as error:
             return FileResult(file, (problem(file, *UNREADABLE, str(error), internal=True),))
@@ -167,14 +177,7 @@ class Checker:
         if self._uncollected > BYTES_PER_COLLECTION:
             self._uncollected = 0
             gc.collect()
-        try:
-            return self._fix(file, data, source) if self.request.fix else self._lint_only(file, source)
-        except Exception as error:
-            # One file must not stop the others.
-            if self.request.debug:
-                raise
-            text = f"{type(error).__name__}: {error}".strip(": ").splitlines()[0]
-            return FileResult(file, (problem(file, *INTERNAL, text, internal=True),))
+        return self._fix(file, data, source) if self.request.fix else self._lint_only(file, source)
 
     def _lint_only(self, file: File, source: Source) -> FileResult:
         left = self._left(file, source, source)

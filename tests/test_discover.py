@@ -41,7 +41,7 @@ def test_a_folder_is_walked_in_path_order(tmp_path: Path) -> None:
         "X.PY",
         "noending",
     )
-    assert names(tmp_path) == ["X.PY", "a/b/c.pyi", "a/z.py", "a-b/x.pyw", "a.py", "b.py"]
+    assert names(tmp_path) == ["X.PY", "a/b/c.pyi", "a/z.py", "a-b/x.pyw", "a.py", "b.py", "n.ipynb"]
 
 
 def test_hidden_files_are_found(tmp_path: Path) -> None:

@@ -181,6 +181,12 @@ class TestOptions:
             ["--write-baseline", "-"],
             ["--write-baseline", "--since", "HEAD"],
             ["--since", "HEAD", "-"],
+            ["--diff", "--output-file", "o.txt"],
+            ["--diff", "--statistics"],
+            ["--add-noqa", "--output-file", "o.txt"],
+            ["--show-files", "--fix"],
+            ["--show-files", "--add-noqa"],
+            ["--show-settings", "--write-baseline"],
         ):
             outcome = torchlint(*options)
             assert (outcome.code, outcome.out) == (2, "")
@@ -245,7 +251,8 @@ class TestOptions:
         for arguments in (["--nonsense"], ["--output-format", "xml"], ["-j", "0"], ["-", "a.py"], ["rule"]):
             outcome = torchlint(*arguments)
             assert outcome.code == 2
-            assert "Error: " in outcome.err
+            assert outcome.err.startswith("torchlint: ")
+            assert outcome.err.count("\n") == 1
 
     def test_a_plugin_that_does_not_load(self, torchlint: Console, monkeypatch: pytest.MonkeyPatch) -> None:
         put("a.py")
@@ -361,6 +368,15 @@ class TestStandardInput:
         assert outcome.out == f"{os.path.join('pkg', 'a.py')}:2:1: TL101 [*] bad (bad-word)\n"
         assert torchlint(*options, "--stdin-filename", "pkg/tests/a.py", stdin=SCRIPT.encode()).code == 0
 
+    def test_a_name_alone_means_standard_input(self, torchlint: Console) -> None:
+        put("b.py")
+        outcome = torchlint("--fix", "-q", "--stdin-filename", "a.py", stdin=SCRIPT.encode())
+        assert outcome.out == "import torch\ngood = 1\n"
+        outcome = torchlint("--fix", "--stdin-filename", "a.py", "b.py", stdin=SCRIPT.encode())
+        assert (outcome.code, outcome.out) == (2, "")
+        assert "--stdin-filename is the name of standard input" in outcome.err
+        assert Path("b.py").read_text() == SCRIPT
+
     def test_fixed_code_goes_to_standard_output(self, torchlint: Console) -> None:
         outcome = torchlint("-", "--fix", stdin=b"import torch\r\nbad = 1")
         assert outcome == Outcome(0, "import torch\r\ngood = 1", "Found 1 finding (1 fixed, 0 remaining).\n")
@@ -383,6 +399,10 @@ class TestStandardInput:
 
     def test_show_files(self, torchlint: Console) -> None:
         assert torchlint("-", "--show-files", "--stdin-filename", "a.py").out == "a.py\n"
+
+
+def test_help_cuts_no_sentence_short(torchlint: Console) -> None:
+    assert "..." not in torchlint("--help").out.split("Commands:")[1]
 
 
 class TestRule:
@@ -516,6 +536,18 @@ class TestOutputFile:
         put("a.py")
         assert torchlint("a.py", "-o", os.devnull) == Outcome(1, "", "")
         assert not Path(os.devnull).is_file()
+
+    @pytest.mark.skipif(not os.path.exists("/dev/stdout"), reason="no such device here")
+    def test_standard_output_is_one_too(self, tmp_path: Path) -> None:
+        (tmp_path / "a.py").write_text("import torch\nx = (\n")
+        done = subprocess.run(
+            [*PROGRAM, "-o", "/dev/stdout", "--output-format", "pylint", str(tmp_path / "a.py")],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (done.returncode, done.stderr) == (1, "")
+        assert "[TL000]" in done.stdout
 
     def test_a_file_keeps_its_mode(self, torchlint: Console) -> None:
         put("a.py")

@@ -104,6 +104,12 @@ class TestReading:
     def test_other_kernels_are_skipped(self, language: str) -> None:
         assert found_in(read("a.ipynb", written(notebook(code("x <- !!"), language=language)))) == []
 
+    @pytest.mark.parametrize(("kernel", "is_python"), [("ir", False), ("julia-1.10", False), ("irene", True)])
+    def test_a_kernel_may_tell_the_language(self, kernel: str, is_python: bool) -> None:
+        content = notebook(code(GRAD + "x.numpy()"), language=None)
+        content["metadata"] = {"kernelspec": {"name": kernel, "display_name": kernel}}
+        assert bool(found_in(read("a.ipynb", written(content)))) is is_python
+
     @pytest.mark.parametrize("language", ["python", "Python", "ipython", None])
     def test_python_is_known_and_is_assumed(self, language: str | None) -> None:
         data = written(notebook(code(GRAD + "x.numpy()"), language=language))
@@ -233,6 +239,14 @@ STYLES: Sequence[Callable[[object], bytes]] = [
 ]
 TEXT = st.text(st.sampled_from("ab é😀\\\"'\t/\n\n#%"), max_size=30)
 EDITS = st.lists(st.tuples(st.integers(0, 40), st.integers(0, 12), TEXT), max_size=4)
+
+
+def test_integers_of_any_length() -> None:
+    data = written(notebook(code([*lines(GRAD), "x.numpy()"]), metadata={}))
+    data = data.replace(b'"nbformat":', b'"longest": %s, "nbformat":' % (b"9" * 5000), 1)
+    assert b"9" * 5000 in data
+    after = fixed(read("a.ipynb", data)).data
+    assert after == data.replace(b"x.numpy()", b"x.detach().numpy()")
 
 
 class TestFixes:

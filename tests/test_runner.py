@@ -17,10 +17,11 @@ from pathlib import Path
 import pytest
 from standin import LINTER, REGISTRY
 
-from torchlint import runner
+from torchlint import notebook, runner
 from torchlint.config import COMMAND_LINE, ConfigError, Configuration, Layer, parse
 from torchlint.discover import File, discover
 from torchlint.runner import Checker, FileResult, Request, diff, run, write
+from torchlint.source import Source
 
 
 @pytest.fixture(autouse=True)
@@ -196,6 +197,21 @@ class TestBadInput:
         (found,) = first.diagnostics
         assert (found.code, found.internal) == ("TL001", True)
         assert found.message == "ZeroDivisionError: division by zero"
+        assert len(second.diagnostics) == 1
+
+    def test_a_crash_while_a_file_is_read_too(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        load = notebook.load
+
+        def crash(filename: str, data: bytes) -> Source:
+            if filename == "a.py":
+                raise ZeroDivisionError("division by zero")
+            return load(filename, data)
+
+        put("a.py", "import torch\n")
+        put("b.py", "import torch\nbad = 1\n")
+        monkeypatch.setattr(notebook, "load", crash)
+        first, second = lint()
+        assert [(found.code, found.internal) for found in first.diagnostics] == [("TL001", True)]
         assert len(second.diagnostics) == 1
 
     def test_a_crash_is_raised_in_debug_mode(self) -> None:

@@ -62,7 +62,7 @@ def cli() -> None:
     """
 
 
-@cli.command(cls=CheckCommand)
+@cli.command(cls=CheckCommand, short_help="Lint files, folders or standard input.")
 @click.argument("paths", nargs=-1, metavar="[PATH]...", shell_complete=completion.paths_or_commands)
 @click.option("--fix", is_flag=True, help="Apply safe fixes. With -, print the fixed code.")
 @click.option(
@@ -202,8 +202,12 @@ def check(
 
     Exits with 0 if nothing was found, 1 if something was, 2 if something went wrong.
     """
+    if stdin_filename is not None and not paths:
+        paths = (STDIN,)  # whoever names standard input means it
     if STDIN in paths and len(paths) > 1:
         raise click.UsageError("- (standard input) cannot be linted together with other paths.")
+    if stdin_filename is not None and STDIN not in paths:
+        raise click.UsageError("--stdin-filename is the name of standard input: give - or no path with it.")
     _refuse_together(
         {
             "--watch": watch,
@@ -213,6 +217,9 @@ def check(
             "--fix": fix,
             "--diff": show_diff,
             "--show-files": show_files,
+            "--show-settings": show_settings,
+            "--statistics": statistics,
+            "--output-file": output_file is not None,
             "- (standard input)": STDIN in paths,
         }
     )
@@ -355,7 +362,7 @@ def config(schema: bool) -> int:
     return CLEAN
 
 
-@cli.command()
+@cli.command(short_help="Run the fixtures of rules on real torch.")
 @click.argument("paths", nargs=-1, type=click.Path(exists=True), metavar="[PATH]...")
 @click.option("-k", "match", metavar="SUBSTRING", help="Only fixtures whose name holds this.")
 @click.option("--update", is_flag=True, help="Write the fixed files anew from what the fixes make.")
@@ -371,7 +378,7 @@ def prove(paths: tuple[str, ...], match: str | None, update: bool) -> int:
     return prove_fixtures([Path(path) for path in paths], match=match, update=update)
 
 
-@cli.command()
+@cli.command(short_help="Serve an editor (LSP).")
 @click.option("--stdio", is_flag=True, help="Accepted for editors; there is no other way.")
 def server(stdio: bool) -> int:
     """Serve an editor: the language server protocol on standard input and output."""
@@ -411,8 +418,8 @@ def _guarded(work: Callable[[], int]) -> int:
     try:
         return work()
     except click.ClickException as error:
-        error.show()
-        return error.exit_code
+        say(" ".join(error.format_message().split()))
+        return ERROR
     except click.Abort:  # what click makes of Ctrl-C
         return INTERRUPTED
     except Exception as error:
@@ -431,11 +438,19 @@ def _guarded(work: Callable[[], int]) -> int:
 
 # What each of these options cannot be used together with.
 _CONFLICTS = {
-    "--watch": ("--add-noqa", "--write-baseline", "--fix", "--diff", "--show-files", "- (standard input)"),
-    "--add-noqa": ("--write-baseline", "--fix", "--diff", "- (standard input)"),
+    "--watch": (
+        "--add-noqa", "--write-baseline", "--fix", "--diff", "--show-files", "--show-settings", "- (standard input)",
+    ),
+    "--add-noqa": ("--write-baseline", "--fix", "--diff", "--statistics", "--output-file", "- (standard input)"),
     "--write-baseline": ("--since", "--fix", "--diff", "- (standard input)"),
     "--since": ("- (standard input)",),
-}
+    "--diff": ("--statistics", "--output-file"),
+    # These two change nothing and print nothing else.
+    "--show-files": (
+        "--add-noqa", "--write-baseline", "--fix", "--diff", "--statistics", "--output-file", "--show-settings",
+    ),
+    "--show-settings": ("--add-noqa", "--write-baseline", "--fix", "--diff", "--statistics", "--output-file"),
+}  # fmt: skip
 
 
 def _refuse_together(given: Mapping[str, bool]) -> None:

@@ -203,11 +203,12 @@ def put(path: Path, data: bytes) -> None:
     Raises:
         FixError: it cannot be written. What was there is there still.
     """
-    target = Path(os.path.realpath(path))
     try:
-        if target.exists() and not target.is_file():
-            target.write_bytes(data)
+        if path.exists() and not path.is_file():
+            # Not where a link to it leads: `/dev/stdout` leads to a name that only the system understands.
+            path.write_bytes(data)
             return
+        target = Path(os.path.realpath(path))
         if target.exists() and not os.access(target, os.W_OK):
             raise FixError("it is read-only")
         _replace(target, None, data)

@@ -6,7 +6,6 @@ https://ipython.readthedocs.io/en/stable/config/inputtransforms.html and /en/sta
 """
 
 import ast
-import os
 import re
 import warnings
 from dataclasses import dataclass
@@ -31,7 +30,10 @@ _WORTH_A_LOOK = re.compile(r"^[ \t]*[%!?,;/]|\?[ \t]*\r?$|=[ \t]*[!%]", re.MULTI
 _ESCAPE = re.compile(r"[ \t]*(?P<sign>%%|%|!!|!|\?\??|/(?=[^\W\d])|[,;](?=[ \t]*[^\W\d]))")
 _HELP = re.compile(r"[ \t]*(?:\w+[ \t]*=[ \t]*)?%{0,2}(?!\d)[\w*][\w.*]*(?:\[\d+\][\w.]*)*\?{1,2}[ \t]*(?:#.*)?$")
 # The right-hand side of an assignment may be a line magic or a shell command.
-_ASSIGNED = re.compile(r"[ \t]*[^\W\d][\w.]*(?:\[[^\]=]*\])*(?:[ \t]*,[ \t]*\*?\w+)*(?:[ \t]*:[\w., \t\[\]]+)?[ \t]*=[ \t]*(?P<sign>[!%])(?!=)")
+_ASSIGNED = re.compile(
+    r"[ \t]*[^\W\d][\w.]*(?:\[[^\]=]*\])*(?:[ \t]*,[ \t]*\*?\w+)*"
+    r"(?:[ \t]*:[\w., \t\[\]]+)?[ \t]*=[ \t]*(?P<sign>[!%])(?!=)"
+)
 _TIME = re.compile(r"[ \t]*(?P<magic>%time[ \t]+)(?P<statement>[^ \t\r\n-].*)")
 _PROMPT = re.compile(r"^[ \t]*(?:>>>|\.\.\.|In \[\d+\]:|[ \t]+\.\.\.+:)(?: |$)", re.MULTILINE)
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n|\Z)")
@@ -170,8 +172,9 @@ def _line(text: str, position: int) -> str:
 def _margin(text: str) -> str:
     """The indentation that the whole cell has, which IPython takes away."""
     lines = [line for line in re.split("[\r\n]+", text) if line.strip()]
-    margin = os.path.commonprefix(lines)
-    return margin[: len(margin) - len(margin.lstrip(" \t"))]
+    first = lines[0] if lines else ""
+    margin = first[: len(first) - len(first.lstrip(" \t"))]
+    return margin if all(line.startswith(margin) for line in lines) else ""
 
 
 def _line_break(text: str, position: int) -> str:

@@ -525,6 +525,11 @@ class TestOutputFile:
         assert torchlint("a.py", "--output-format", "json", "--output-file", "out.json").code == 0
         assert Path("out.json").read_text("utf-8") == "[]\n"
 
+    def test_a_dash_is_standard_output(self, torchlint: Console) -> None:
+        put("a.py")
+        assert torchlint("a.py", "-o", "-") == torchlint("a.py")
+        assert not Path("-").exists()
+
     @pytest.mark.parametrize(
         ("path", "why"), [("missing/out.json", "No such file or directory"), (".", "Is a directory")]
     )

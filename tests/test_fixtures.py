@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from torchlint.diagnostic import Diagnostic
+from torchlint.fixer import fix
 from torchlint.linter import lint
+from torchlint.notebook import load as load_source
 from torchlint.prove.cases import Case, check, find
 from torchlint.registry import load
 from torchlint.rule import Rule
@@ -26,8 +28,7 @@ def read(path: str) -> bytes | None:
 
 
 def found(path: Path, data: bytes, rules: Sequence[type[Rule]]) -> list[Diagnostic]:
-    source = Source.from_bytes(str(path), data)
-    return lint(source, rules, path=path.resolve().as_posix(), project=Project(read))
+    return lint(load_source(str(path), data), rules, path=path.resolve().as_posix(), project=Project(read))
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
@@ -65,3 +66,16 @@ def test_what_to_use_instead_is_clean(rule: type[Rule]) -> None:
     assert blocks
     for block in blocks:
         assert found(Path("example.py"), block.encode(), RULES) == []
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
+def test_fixes_mean_the_same_whatever_ends_a_line(newline: str) -> None:
+    for case in find(FIXTURES):
+        rule = RULE_OF[case.rule]
+        for path in case.files if case.kind == "bad" and case.program is None else ():
+            text = path.read_text("utf-8")
+            fixed = [
+                fix(Source(path.name, copy), lambda source, rule=rule: lint(source, [rule]), unsafe=True).source.text  # type: ignore[misc]
+                for copy in (text, text.replace("\n", newline))
+            ]
+            assert fixed[0].replace("\n", newline) == fixed[1]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from torchlint.diagnostic import Category
+from torchlint.diagnostic import Category, Severity
 from torchlint.registry import ENGINE, Registry, RegistryError, load, rule_table
 from torchlint.rule import Rule
 
@@ -277,3 +277,7 @@ def test_what_is_always_an_error(selector: str) -> None:
 def test_severities_of_unknown_rules() -> None:
     with pytest.raises(RegistryError, match="unknown rule selector `TL9`"):
         REGISTRY.severities([("TL9", "info")])
+
+
+def test_a_category_that_has_no_rule_yet() -> None:
+    assert Registry(()).severities([("performance", "info"), ("ALL", "info")]) == {"TL002": Severity.INFO}

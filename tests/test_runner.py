@@ -73,6 +73,18 @@ def test_a_file_in_which_no_rule_can_apply_is_never_linted(monkeypatch: pytest.M
     assert outline(lint()) == [("a.py", [])]
 
 
+@pytest.mark.parametrize("selector", ["TL000", "syntax-error", "TL00"])
+def test_syntax_errors_that_are_asked_for_are_looked_for_everywhere(
+    selector: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(sys.modules, "torchlint.linter")
+    put("a.py", "x = (\n")
+    assert outline(lint()) == [("a.py", [])]
+    assert outline(lint(select=[selector])) == [("a.py", ["TL000"])]
+    assert outline(lint(extend_select=[selector])) == [("a.py", ["TL000"])]
+    assert outline(lint(select=[selector], ignore=["TL000"])) == [("a.py", [])]
+
+
 def test_a_suppression_alone_is_worth_a_look() -> None:
     for comment in ("# noqa: F401, TL101", "# NOQA:TL101", "# torchlint: ignore[x]"):
         put("a.py", f"bad  {comment}\n")

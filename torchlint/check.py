@@ -218,7 +218,7 @@ class Check:
         unsafe_fixes = self.settings.unsafe_fixes
         for_people = self.settings.output_format in HUMAN
         stream = sys.stderr if to_stderr else sys.stdout
-        colour = self.wanted.output_file is None and is_coloured(stream)
+        colour = self.wanted.output_file in (None, STDIN) and is_coloured(stream)
         if self.wanted.statistics and not for_people:
             text = json_text(
                 [
@@ -232,9 +232,9 @@ class Check:
             text = self._render(results, colour)
         if for_people and not self.wanted.quiet and (results or remaining):
             text += fixable.summary(remaining, fixed=fixed, unsafe_fixes=unsafe_fixes)
-        if self.wanted.output_file is None:
+        if self.wanted.output_file in (None, STDIN):
             click.echo(text, nl=False, err=to_stderr, color=True)
-        else:
+        elif self.wanted.output_file is not None:
             _write_report(self.wanted.output_file, text)
         levels = LEVELS[: LEVELS.index(self.settings.fail_on) + 1]
         code = self._exit_code(results, any(found.severity.value in levels for found in remaining))

@@ -28,7 +28,7 @@ INTERNAL_ERROR = ("TL001", "internal-error")
 Hook = Callable[[Any], None]
 _Hooks = dict[str, list[tuple[Rule, Hook]]]
 # The start of a line that is not blank.
-_LINE = re.compile(r"^(?=[ \t]*[^\s])", re.MULTILINE)
+_LINE = re.compile(r"(?:^|(?<=\r)(?!\n))(?=[ \t]*[^\s])", re.MULTILINE)
 
 
 def lint(

@@ -23,7 +23,7 @@ from torchlint.source import Cell, Source, SourceError, apply_edits
 SUFFIX = ".ipynb"
 
 # Kernels whose notebooks may not say their language; those of Python environments have any name.
-_OTHER_KERNELS = ("ir", "julia", "bash", "javascript", "deno", "rust", "gophernotes", "xcpp", "scala", ".net-", "sas")
+_OTHER_KERNEL = re.compile(r"(ir|julia|bash|javascript|deno|rust|gophernotes|xcpp|scala|sas|\.net)\b", re.IGNORECASE)
 _PYTHON = ("python", "ipython", "python3", "python2", "sage", "pyodide", "xpython")
 _SPACE = re.compile(r"[ \t\r\n]*")
 # A character outside the basic plane is escaped as two surrogates.
@@ -347,8 +347,7 @@ def _is_python(metadata: object) -> bool:
         if isinstance(language, str) and language:
             return language.lower() in _PYTHON
     kernel = metadata.get("kernelspec")
-    name = kernel.get("name") if isinstance(kernel, dict) else None
-    return not (isinstance(name, str) and re.match(rf"({'|'.join(map(re.escape, _OTHER_KERNELS))})\b", name.lower()))
+    return not (isinstance(kernel, dict) and _OTHER_KERNEL.match(str(kernel.get("name"))))
 
 
 def _is_code(cell: object, index: int) -> bool:

@@ -192,8 +192,9 @@ class Registry:
         fixed = {engine.code for engine in self.engine if not engine.ignorable} | {"TL000"}
         severities: dict[str, Severity] = {}
         for selector, level in sorted(levels, key=lambda pair: self._exactness(pair[0])):
-            codes = self._codes(selector) - fixed
-            if not codes:
+            spoken_of = self._codes(selector)
+            codes = spoken_of - fixed
+            if spoken_of and not codes:
                 raise RegistryError(f"`{selector}` is always an error")
             severities.update((code, Severity(level)) for code in codes)
         return severities

@@ -101,9 +101,12 @@ class _Left:
 
 @dataclass(frozen=True, slots=True)
 class _Selection:
+    """`all_files`: whether files without anything of torch are parsed too: syntax errors were asked for by name."""
+
     rules: tuple[type["Rule"], ...]
     codes: frozenset[str]
     severities: Mapping[str, Severity]
+    all_files: bool
 
 
 class Checker:
@@ -149,8 +152,10 @@ class Checker:
 
     def may_apply(self, file: File, data: bytes) -> bool:
         """Whether linting these bytes can find anything; asked without decoding them."""
-        rules = self._selection(file).rules
-        return any(rule.may_apply(data) for rule in rules) or bool(_SUPPRESSION.search(data))
+        selection = self._selection(file)
+        if selection.all_files:
+            return True
+        return any(rule.may_apply(data) for rule in selection.rules) or bool(_SUPPRESSION.search(data))
 
     def check(self, file: File, data: bytes) -> FileResult:
         """Lint a file's bytes, and see what fixes make of them where the run asks for that."""
@@ -259,8 +264,15 @@ class Checker:
             }
             rules = tuple(rule for rule in self.registry.rules if rule.code in codes)
             severities = self.registry.severities(settings.severity)
-            selection = self._selections[settings, ignored] = _Selection(rules, codes, severities)
+            all_files = any(map(self._means_syntax, (*(settings.select or ()), *settings.extend_select)))
+            selection = _Selection(rules, codes, severities, all_files and SYNTAX[0] in codes)
+            self._selections[settings, ignored] = selection
         return selection
+
+    def _means_syntax(self, selector: str) -> bool:
+        """Whether a selector speaks of syntax errors and of no rule."""
+        matches = self.registry.matches
+        return matches(selector, SYNTAX[0]) and not any(matches(selector, rule) for rule in self.registry.rules)
 
     def _shown(self, diagnostic: Diagnostic) -> Diagnostic:
         """The diagnostic with the names of related files as a reader wants them."""

@@ -129,9 +129,12 @@ class NumpyOnGradTensor(Rule):
         """Whether a condition around the call asks where things are: it may well know that they are on the CPU."""
         return any(ABOUT_DEVICES.search(self.text(test)) for test in call.tests)
 
+    # What stands for code that is too long for a message.
+    _LONG = "a tensor"
+
     def _short(self, node: cst.CSTNode) -> str:
         text = self.text(node)
-        return text if len(text) <= 30 and "\n" not in text else "a tensor"
+        return text if len(text) <= 30 and "\n" not in text else self._LONG
 
     def _report(
         self,
@@ -152,9 +155,10 @@ class NumpyOnGradTensor(Rule):
             message = f"{what} to NumPy"
         else:
             message = f"{what}, which requires grad, to NumPy"
-        help_text = (
-            f"convert `{self._short(subject)}{needed}`" if fixable else "collect `.item()` or `.detach()` of each"
-        )
+        short = self._short(subject)
+        help_text = "collect `.item()` or `.detach()` of each"
+        if fixable:
+            help_text = f"call `{needed}` first" if short == self._LONG else f"convert `{short}{needed}`"
         related = []
         if isinstance(value, Tensor):
             if grad and value.grad_origin is not None:

@@ -97,6 +97,33 @@ def test_unknown_methods_and_broken_messages(tmp_path: Path) -> None:
         assert is_alive(client, tmp_path)
         assert client.received("window/showMessage") == []
         assert client.finish() == 0
+        assert "JSONDecodeError" in client.errors()
+        assert "Traceback" not in client.errors()
+
+
+@pytest.mark.parametrize("uri", ["file://[host/a.py", "file:///a%00b.py", "file:///a%FFb.py", "a.py", ""])
+def test_names_that_are_no_paths(tmp_path: Path, uri: str) -> None:
+    with RawClient() as client:
+        client.initialize(tmp_path)
+        client.open(uri, SCRIPT)
+        assert [one["code"] for one in client.diagnostics(uri, 1)] == ["TL301"]
+        # One that stays open is in nobody's way.
+        assert is_alive(client, tmp_path)
+        assert client.finish() == 0
+
+
+def test_half_a_character(tmp_path: Path) -> None:
+    uri = (tmp_path / "a.py").as_uri()
+    text = f"s = '\ud83d'\n{SCRIPT}"
+    with RawClient() as client:
+        client.initialize(tmp_path)
+        client.open(uri, text)
+        assert [one["code"] for one in client.diagnostics(uri, 1)] == ["TL301"]
+        # Its other half comes later, and then an edit behind both.
+        client.change(uri, 2, {"range": {"start": place(0, 6), "end": place(0, 6)}, "text": "\udd25"})
+        client.change(uri, 3, {"range": {"start": place(0, 8), "end": place(0, 8)}, "text": "; y = 1"})
+        assert [one["code"] for one in client.diagnostics(uri, 3)] == ["TL301"]
+        assert client.finish() == 0
 
 
 def test_cancelled_requests(tmp_path: Path) -> None:

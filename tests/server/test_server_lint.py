@@ -2,6 +2,7 @@
 
 import os
 import random
+import time
 from pathlib import Path
 
 from lsprotocol import types
@@ -9,6 +10,7 @@ from lsprotocol import types
 from torchlint.server.documents import Documents
 from torchlint.server.lint import Linter, Result
 from torchlint.server.settings import ClientSettings, Workspace
+from torchlint.source import Source
 
 # Two files that say something about each other, and what may stand in their place.
 MAIN = """\
@@ -146,3 +148,19 @@ def test_a_baseline_counts_and_one_that_is_broken_is_said(tmp_path: Path) -> Non
     assert "known.json" in result.problems[0]
     (tmp_path / "known.json").write_text('{"version": 1, "findings": []}')
     assert [one.code for one in linted(linter, documents, key).found] == ["TL301"]
+
+
+def test_all_fixes_of_a_long_text(tmp_path: Path) -> None:
+    rows = "def f(a):\n    return a + 1\n\n\n" * 40 + "z = x.numpy()\nq = 1\n"
+    text = "import torch\n\nx = torch.ones(2, requires_grad=True)\n" + rows * 60
+    documents = Documents()
+    key = documents.open(types.TextDocumentItem((tmp_path / "a.py").as_uri(), "python", 1, text))
+    snapshot = documents.snapshot(key)
+    assert snapshot is not None
+    after = Source(snapshot.name, text.replace("x.numpy()", "x.detach().numpy()"))
+    started = time.monotonic()
+    changes = snapshot.changes(after, "utf-16")
+    # Comparing each row with each took minutes.
+    assert time.monotonic() - started < 20
+    assert len(changes) == 60
+    assert {one["newText"] for one in changes} == {"z = x.detach().numpy()\n"}

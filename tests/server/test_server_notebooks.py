@@ -121,6 +121,25 @@ def test_cells_come_go_and_move(tmp_path: Path) -> None:
         assert client.finish() == 0
 
 
+def test_a_cell_is_closed_and_opened_at_once(tmp_path: Path) -> None:
+    with RawClient() as client:
+        client.initialize(tmp_path, capabilities=NOTEBOOKS)
+        book = Book(client, tmp_path, ("a", IMPORTS), ("b", DATA), ("c", USE))
+        assert book.codes("c") == ["TL301"]
+        array = {"start": 2, "deleteCount": 1, "cells": [book.cell("c")]}
+        for language, expected in (("r", []), ("python", ["TL301"])):
+            closed, opened = [{"uri": book.of("c")}], [book.text("c", USE, language)]
+            book.change(structure={"array": array, "didClose": closed, "didOpen": opened})
+            assert book.codes("c") == expected
+        # What comes back as it was has not been cleared.
+        book.change(structure={"array": array, "didClose": [{"uri": book.of("c")}], "didOpen": [book.text("c", USE)]})
+        text = {"document": {"uri": book.of("b"), "version": 2}, "changes": [{"text": "x = torch.ones(2)\n"}]}
+        book.change(textContent=[text])
+        assert book.codes("c") == []
+        assert client.received("textDocument/publishDiagnostics") != []
+        assert client.finish() == 0
+
+
 def test_cells_in_other_languages_and_without_code(tmp_path: Path) -> None:
     with RawClient() as client:
         client.initialize(tmp_path, capabilities=NOTEBOOKS)

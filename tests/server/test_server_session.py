@@ -220,6 +220,7 @@ def test_disabling_a_rule_on_a_line(tmp_path: Path, before: str, after: str) -> 
     ("only", "kinds"),
     [
         (["source.fixAll"], ["source.fixAll.torchlint"]),
+        ([""], ["source.fixAll.torchlint"]),
         (["source"], ["source.fixAll.torchlint"]),
         (["source.fixAll.torchlint"], ["source.fixAll.torchlint"]),
         (["notebook.source.fixAll"], ["notebook.source.fixAll.torchlint"]),
@@ -263,6 +264,9 @@ def test_hover_explains_the_rule_that_a_comment_silences(tmp_path: Path) -> None
 
 
 def test_imports_of_open_files_are_those_of_the_editor(tmp_path: Path) -> None:
+    # The name of the folder is nothing but a name.
+    tmp_path /= "C# 100%41"
+    tmp_path.mkdir()
     library = "import torch\n\ndef make():\n    return torch.ones(2{})\n"
     (tmp_path / "library.py").write_text(library.format(""))
     main = "import torch\nfrom library import make\n\ny = make().numpy()\n"
@@ -285,6 +289,21 @@ def test_imports_of_open_files_are_those_of_the_editor(tmp_path: Path) -> None:
         change = {"uri": uri(tmp_path, "library.py"), "type": 2}
         client.notify("workspace/didChangeWatchedFiles", {"changes": [change]})
         assert codes(client.diagnostics(uri(tmp_path), 1)) == ["TL301"]
+
+
+def test_what_is_pulled_while_it_changes_is_of_the_last_change(tmp_path: Path) -> None:
+    # Long enough that its lint has begun when the changes arrive.
+    text = SCRIPT + "def f(a):\n    return a + 1\n" * 800
+    document = {"textDocument": {"uri": uri(tmp_path)}}
+    start = {"start": place(0, 0), "end": place(0, 0)}
+    with RawClient() as client:
+        client.initialize(tmp_path, capabilities=PULL)
+        client.open(uri(tmp_path), text)
+        asked = []
+        for version in range(2, 32):
+            asked.append(client.begin("textDocument/diagnostic", document))
+            client.change(uri(tmp_path), version, {"range": start, "text": f"# {version}\n"})
+        assert [codes(client.answer(one)["result"]["items"]) for one in asked] == [["TL301"]] * len(asked)
 
 
 def test_a_client_that_pulls_is_told_that_another_file_matters(tmp_path: Path) -> None:
@@ -334,6 +353,31 @@ def test_configuration_is_read_again(tmp_path: Path) -> None:
         (tmp_path / "torchlint.toml").unlink()
         client.change(uri(tmp_path), 2, SCRIPT)
         assert codes(client.diagnostics(uri(tmp_path), 2)) == ["TL301"]
+        assert client.received("window/showMessage") == []
+
+
+def test_a_file_that_is_extended_is_mended(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text('[tool.torchlint]\nextend = "base.toml"\n')
+    base = tmp_path / "base.toml"
+    with RawClient() as client:
+        client.initialize(tmp_path)
+        client.open(uri(tmp_path), SCRIPT)
+        assert codes(client.diagnostics(uri(tmp_path), 1)) == ["TL301"]
+        assert "there is no file base.toml" in client.notification("window/showMessage")["message"]
+        for version, (text, expected) in enumerate(
+            [('ignore = ["TL301"]', []), ("ignore = [", []), ('ignore = ["TL2"]', ["TL301"])], start=2
+        ):
+            base.write_text(text)
+            client.change(uri(tmp_path), version, SCRIPT)
+            assert codes(client.diagnostics(uri(tmp_path), version)) == expected
+
+
+def test_settings_of_other_servers(tmp_path: Path) -> None:
+    with RawClient() as client:
+        client.initialize(tmp_path, options={"ignore": ["TL301"]})
+        client.notify("workspace/didChangeConfiguration", {"settings": {"pylsp": {"plugins": {}}}})
+        client.open(uri(tmp_path), SCRIPT)
+        assert client.diagnostics(uri(tmp_path), 1) == []
         assert client.received("window/showMessage") == []
 
 

@@ -17,7 +17,7 @@ OWN_FIXTURES = Path(__file__).resolve().parents[2] / "fixtures"
 
 
 def prove(paths: Sequence[Path], *, match: str | None = None, update: bool = False) -> int:
-    """Lint and run the fixtures in some folders; the exit code (0 proven, 1 not, 2 nothing to prove).
+    """Lint and run the fixtures in some folders; the exit code (0 proven, 1 not, 2 nothing to prove, or no torch).
 
     Args:
         paths: folders of fixtures (`<department>/<rule_stem>/...`); without any, those of this checkout.
@@ -46,12 +46,14 @@ def prove(paths: Sequence[Path], *, match: str | None = None, update: bool = Fal
         ]
     results = {case.name: _linted(case, rules.get(case.rule)) for case, _ in cases}
     not_run = [(case, case.not_run) for case, _ in cases if case.not_run]
+    torch_is_missing = False
     for folder in dict.fromkeys(folder for _, folder in cases):
         runnable = [case for case, place in cases if place == folder and not case.not_run]
         try:
             for case, problems in run_all(runnable, folder / STAND_INS):
                 results[case.name] += problems
         except TorchMissing as error:
+            torch_is_missing = True
             not_run.extend((case, f"torch is missing: {error}") for case in runnable)
     failed = {name: problems for name, problems in results.items() if problems}
     for name, problems in failed.items():
@@ -59,8 +61,9 @@ def prove(paths: Sequence[Path], *, match: str | None = None, update: bool = Fal
             print(f"{name}: {problem}")
     for case, reason in not_run:
         print(f"{case.name}: not run: {reason}")
-    print(f"{len(results) - len(failed)} passed, {len(failed)} failed, {len(not_run)} not run")
-    return 1 if failed else 0
+    left_out = {case.name for case, _ in not_run}
+    print(f"{len(results.keys() - failed.keys() - left_out)} passed, {len(failed)} failed, {len(not_run)} not run")
+    return 1 if failed else 2 if torch_is_missing else 0
 
 
 def run_all(cases: Sequence[Case], stand_ins: Path) -> list[tuple[Case, list[str]]]:

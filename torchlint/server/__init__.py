@@ -27,6 +27,11 @@ def start() -> int:
     sys.path[:] = [path for path in sys.path if path and not _is_here(path)]
     stdin, stdout = sys.stdin.buffer, _own_stdout()
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="torchlint: %(message)s")
+    # Messages that cannot be read are told to the server too, which says so in one line.
+    logging.getLogger("pygls.io_").setLevel(logging.CRITICAL)
+    logging.getLogger("pygls.protocol.json_rpc").addFilter(
+        lambda record: not record.getMessage().startswith("Unable to deserialize")
+    )
 
     from torchlint.server.features import Server
 

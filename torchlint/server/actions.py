@@ -57,12 +57,12 @@ class Asked:
     versions: bool
 
     def wants(self, kind: str) -> bool:
-        """Whether actions of a kind are asked for."""
-        return self.only is None or any(kind == asked or kind.startswith(f"{asked}.") for asked in self.only)
+        """Whether actions of a kind are asked for. The empty kind stands for all of them."""
+        return self.only is None or "" in self.only or self.names(kind)
 
     def names(self, kind: str) -> bool:
         """Whether a kind is asked for in so many words."""
-        return self.only is not None and self.wants(kind)
+        return any(kind == asked or kind.startswith(f"{asked}.") for asked in self.only or () if asked)
 
 
 def for_findings(asked: Asked, result: Result, encoding: Encoding) -> Iterator[dict[str, Any]]:

@@ -15,6 +15,7 @@ from lsprotocol import types
 
 from torchlint import notebook
 from torchlint.discover import SUFFIXES
+from torchlint.report.characters import well_formed
 from torchlint.report.lsp import Encoding
 from torchlint.server.positions import offset
 from torchlint.server.snapshot import Form, Part, Snapshot
@@ -34,10 +35,16 @@ class UnknownDocument(Exception):
 
 def path_of(uri: str) -> str | None:
     """The absolute path (with `/`) of a file's URI; None for anything else, such as an unsaved buffer."""
-    parts = urlsplit(uri)
+    try:
+        parts = urlsplit(uri)
+    except ValueError:  # its host is none
+        return None
     if parts.scheme != "file":
         return None
-    path = unquote(parts.path)
+    # Names of files are bytes, and need not be UTF-8.
+    path = unquote(parts.path, errors="surrogateescape")
+    if "\0" in path:
+        return None
     if parts.netloc and parts.netloc != "localhost":
         path = f"//{unquote(parts.netloc)}{path}"
     elif os.name == "nt":
@@ -47,7 +54,7 @@ def path_of(uri: str) -> str | None:
 
 def key_of(uri: str) -> str:
     """The same for every spelling of a URI, since clients quote more or fewer characters."""
-    return unquote(uri)
+    return unquote(uri, errors="surrogateescape")
 
 
 @dataclass
@@ -79,8 +86,10 @@ class Text:
         self.serial = next(_serials)
 
     def part(self) -> Part:
-        """The text as it is now."""
-        return Part(self.uri, self.version, self.source)
+        """The text as it is now. Half a surrogate pair, which no file can hold, is as wide as what stands for it."""
+        text = well_formed(self.source.text)
+        source = self.source if text == self.source.text else Source(self.source.filename, text)
+        return Part(self.uri, self.version, source)
 
     @property
     def form(self) -> Form | None:
@@ -204,11 +213,15 @@ class Documents:
         if change.structure is not None:
             array = change.structure.array
             found.cells[array.start : array.start + array.delete_count] = array.cells or []
-            self._open_cells(key, change.structure.did_open or [])
+            opened = change.structure.did_open or []
+            reopened = {key_of(item.uri) for item in opened}
+            # A cell whose language changes is closed and opened at once.
             for closed in change.structure.did_close or []:
-                gone.append(closed.uri)
+                if key_of(closed.uri) not in reopened:
+                    gone.append(closed.uri)
                 self._texts.pop(key_of(closed.uri), None)
                 self._notebook_of.pop(key_of(closed.uri), None)
+            self._open_cells(key, opened)
         changed = {key_of(cell.document): cell for cell in change.data or []}
         found.cells[:] = [changed.get(key_of(cell.document), cell) for cell in found.cells]
         for content in change.text_content or []:
@@ -279,7 +292,7 @@ class Documents:
     def buffers(self) -> Mapping[str, tuple[int, str]]:
         """The serial and text of each open file by its path, for whoever imports it."""
         return {
-            text.path: (text.serial, text.source.text)
+            text.path: (text.serial, well_formed(text.source.text))
             for text in self._texts.values()
             if text.path is not None and text.form == "script"
         }

@@ -20,12 +20,20 @@ from torchlint.server.lint import Linter, Result
 from torchlint.server.positions import offset
 from torchlint.server.protocol import Protocol
 from torchlint.server.schedule import Schedule
-from torchlint.server.settings import CONFIGURATION_FILES, SECTION, ClientSettings, Workspace, client_settings
+from torchlint.server.settings import (
+    CONFIGURATION_FILES,
+    SECTION,
+    ClientSettings,
+    Workspace,
+    client_settings,
+    is_for_us,
+)
 from torchlint.server.snapshot import Part
 
 log = logging.getLogger("torchlint")
 _T = TypeVar("_T")
 WATCHED = (*CONFIGURATION_FILES, ".gitignore", "*.py")
+_OF_TEXTS = (types.TEXT_DOCUMENT_DID_OPEN, types.TEXT_DOCUMENT_DID_CHANGE, types.TEXT_DOCUMENT_DID_CLOSE)
 NOTEBOOKS = types.NotebookDocumentSyncOptions(
     [types.NotebookDocumentFilterWithCells([types.NotebookCellLanguage("python")])]
 )
@@ -136,7 +144,7 @@ class Server(LanguageServer):
             self._take_settings(answer[0])
 
     async def _change_configuration(self, params: types.DidChangeConfigurationParams) -> None:
-        if params.settings:
+        if is_for_us(params.settings):
             self._take_settings(params.settings)
         else:
             await self._ask_for_settings()
@@ -190,8 +198,8 @@ class Server(LanguageServer):
             self._worker.submit(self.linter.forget, key)
         elif not self.delivery.pulls:
             self.schedule.edited(key)
-        # Others see this text, or from now on the file on disk.
-        path = path_of(key)
+        # Others see this text, or from now on the file on disk. Nothing imports a notebook.
+        path = path_of(params.text_document.uri) if method in _OF_TEXTS else None
         if path is not None:
             self._lint_dependents(key, path)
 
@@ -240,10 +248,18 @@ class Server(LanguageServer):
         if key is None:
             log.warning("%s is not open", uri)
             return None
-        await self.schedule.done(key)
-        result = self.delivery.result(key)
-        if result is None or result.snapshot.serial != self.documents.serial(key):
-            return None
+        while True:
+            before = self.documents.serial(key)
+            await self.schedule.done(key)
+            now = self.documents.serial(key)
+            result = self.delivery.result(key)
+            if now is None:
+                return None
+            if result is not None and result.snapshot.serial == now:
+                break
+            if now == before:  # it could not be linted, or is nothing for the linter
+                return None
+            # It was changed meanwhile. "Nothing found" would be a wrong answer.
         part = next((part for part in result.snapshot.parts if key_of(part.uri) == key_of(uri)), None)
         return None if part is None else (result, part)
 
@@ -269,7 +285,7 @@ class Server(LanguageServer):
         asked = actions.Asked(part, params.range, context.diagnostics, context.only, self.delivery.takes_versions)
         offered = list(actions.for_findings(asked, result, self.linter.encoding))
         for kind in (actions.FIX_ALL, actions.NOTEBOOK_FIX_ALL):
-            if asked.names(kind) or (kind == actions.FIX_ALL and asked.only is None and actions.has_safe(result)):
+            if asked.names(kind) or (kind == actions.FIX_ALL and asked.wants(kind) and actions.has_safe(result)):
                 buffers = self.documents.buffers()
                 edits = await self.in_worker(self.linter.fix_all, result.snapshot, buffers)
                 if edits:

@@ -16,8 +16,10 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import msgspec
+import tomli
 
 from torchlint import config
 from torchlint.config import ConfigError, Configuration, Layer, Settings
@@ -56,6 +58,12 @@ def client_settings(value: object) -> ClientSettings:
     except msgspec.ValidationError as error:
         text = str(error)
         raise ConfigError(f"{ORIGIN}: {text[:1].lower()}{text[1:]}") from None
+
+
+def is_for_us(value: object) -> bool:
+    """Whether settings that a client sent unasked are ours: some clients send those of all their servers at once."""
+    keys = {field.encode_name for field in msgspec.structs.fields(ClientSettings)} | {SECTION, "settings"}
+    return isinstance(value, dict) and not keys.isdisjoint(value)
 
 
 def signature(path: str) -> Signature:
@@ -156,16 +164,9 @@ class Workspace:
     def _files(self, root: str, folder: str) -> Iterator[str]:
         """The files that may say something about a folder, those that are extended among them."""
         named = self._file(root)
-        candidates = list(_above(folder)) if named is None else [named]
-        yield from candidates
-        for file in candidates:
-            if os.path.isfile(file):
-                try:
-                    layers = config.read(file, root)
-                except ConfigError:
-                    continue
-                yield from (os.path.join(root, layer.origin) for layer in layers)
-                return
+        for file in _above(folder) if named is None else [named]:
+            yield file
+            yield from _extended(file)
 
 
 def _above(folder: str) -> Iterator[str]:
@@ -175,6 +176,25 @@ def _above(folder: str) -> Iterator[str]:
         if parent == folder:
             return
         folder = parent
+
+
+def _extended(file: str) -> Iterator[str]:
+    """The files that a configuration file extends, also where they are missing or of no use: they may be mended."""
+    seen: set[str] = set()
+    while file not in seen:
+        seen.add(file)
+        try:
+            with open(file, "rb") as stream:
+                table: Any = tomli.load(stream)
+        except (OSError, ValueError):
+            return
+        for name in ("tool", "torchlint") if os.path.basename(file) == "pyproject.toml" else ():
+            table = table.get(name) if isinstance(table, dict) else None
+        extended = table.get("extend") if isinstance(table, dict) else None
+        if not isinstance(extended, str):
+            return
+        file = os.path.normpath(os.path.join(os.path.dirname(file), os.path.expanduser(extended)))
+        yield file
 
 
 def _is_below(path: str, folder: str) -> bool:

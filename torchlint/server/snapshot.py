@@ -118,7 +118,8 @@ def _differences(before: Source, after: str) -> Iterator[tuple[Span, str]]:
     same = 0
     while same < min(len(old), len(new)) and old[same] == new[same]:
         same += 1
-    matcher = SequenceMatcher(None, old[same:], new[same:], autojunk=False)
+    # In a long text, rows that stand everywhere are no landmarks: comparing each with each takes minutes.
+    matcher = SequenceMatcher(None, old[same:], new[same:], autojunk=True)
     for kind, first, last, new_first, new_last in matcher.get_opcodes():
         if kind != "equal":
             content = "".join(new[same + new_first : same + new_last])

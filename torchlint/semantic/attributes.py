@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from torchlint.semantic import names
+from torchlint.semantic.datasets import JOINED, SUBSET
 from torchlint.semantic.instances import (
     CONTAINERS,
     MODULE,
@@ -25,6 +26,7 @@ from torchlint.semantic.knowledge import (
     kind,
     module_class,
 )
+from torchlint.semantic.loaders import DATA_LOADER, PARAMETERS
 from torchlint.semantic.project import Imported
 from torchlint.semantic.values import (
     NONE,
@@ -275,6 +277,8 @@ def _external_attribute(machine: "Interpreter", instance: Instance, name: str, s
         return wrapped if wrapped is not None else UNKNOWN
     if symbol == "argparse.Namespace":
         return UNKNOWN
+    if name in _KEPT_ARGUMENTS.get(symbol, ()):
+        return _kept_argument(instance, symbol, name)
     if (
         symbol.startswith(("torch.", "torchvision.models."))
         or symbol in MODULE_CLASSES
@@ -299,6 +303,20 @@ def _external_attribute(machine: "Interpreter", instance: Instance, name: str, s
             return Method(instance, f"{MODULE}.{name}")
         return UNKNOWN if found is not None or known is not None else Method(instance, f"{symbol}.{name}")
     return Method(instance, f"{symbol}.{name}") if symbol else UNKNOWN
+
+
+# Attributes under which an object of torch keeps what its constructor was given, in the order of its parameters.
+_KEPT_ARGUMENTS: dict[str, tuple[str, ...]] = {
+    DATA_LOADER: PARAMETERS,
+    SUBSET: ("dataset", "indices"),
+    **dict.fromkeys(JOINED, ("datasets",)),
+    **{f"torchvision.transforms.{version}Compose": ("transforms",) for version in ("", "v2.", "transforms.")},
+}
+
+
+def _kept_argument(instance: Instance, symbol: str, name: str) -> Value:
+    value = instance.arguments.get(_KEPT_ARGUMENTS[symbol].index(name), name)
+    return value if value is not None else UNKNOWN
 
 
 def _class_attribute(machine: "Interpreter", info: ClassInfo, name: str) -> Value:

@@ -14,7 +14,7 @@ from torchlint.semantic import attributes, instances, objects
 from torchlint.semantic.facts import Call
 from torchlint.semantic.knowledge import is_loss, kind
 from torchlint.semantic.knowledge.transfer import TRANSFERS, module_forward
-from torchlint.semantic.loaders import is_loader, loaded
+from torchlint.semantic.loaders import Loader, is_loader, loaded
 from torchlint.semantic.state import State
 from torchlint.semantic.values import (
     CONTENT,
@@ -64,6 +64,8 @@ TRANSPARENT = frozenset({
     "torch._dynamo.disable", "torch.compiler.disable", "contextlib.contextmanager",
 })  # fmt: skip
 GRAD_OFF_WORDS = ("no_grad", "inference_mode", "set_grad_enabled", "eval_mode")
+# Methods that give samples; those of datasets run in the workers of a loader.
+SAMPLING = frozenset({"__getitem__", "__getitems__", "__iter__", "__next__"})
 SCRIPT_WORDS = (".backward(", "__main__")
 
 
@@ -82,15 +84,23 @@ def call(machine: "Interpreter", callee: Value, arguments: Arguments, node: cst.
         made.certain = len(options) == 1 or all(is_same(option, options[0]) for option in options)
         made.result = _dispatch(machine, made)
         results.append(made.result)
+        if type(made.result) is Instance and machine.facts is not None and _makes_loader(made):
+            machine.facts.loaders.append(Loader(made, made.result))
         if keep and machine.facts is not None:
             if type(made.result) is TupleOf and made.result.made_by is not None:
                 machine.facts.tuples = True
             facts = machine.facts.calls.setdefault(id(node), [])
             if len(facts) < MAX_FACTS:
                 facts.append(made)
+                if made.name is not None:
+                    machine.facts.calls_by_name.setdefault(made.name, []).append(made)
         elif machine.facts is not None and made.name is not None and machine.stack and is_loss(made.name):
             machine.facts.losses_elsewhere.setdefault(id(machine.stack[-1]), []).append(made)
     return results[0] if len(results) == 1 else join_all(results)
+
+
+def _makes_loader(call: Call) -> bool:
+    return isinstance(call.callee, (Symbol, ClassInfo)) and is_loader(call.result)
 
 
 def is_same(option: Value, other: Value) -> bool:
@@ -255,18 +265,19 @@ def _decorators(info: FunctionInfo) -> tuple[bool, Tri | None]:
 def _activation(machine: "Interpreter", frame: Frame, info: FunctionInfo) -> Iterator[None]:
     kept = (
         machine.frame, machine.unit, machine.returns, machine.yields, machine.breaks, machine.continues,
-        machine.call_base, machine.loop_base,
+        machine.call_base, machine.loop_base, machine.active, machine.sampling,
     )  # fmt: skip
     machine.frame, machine.unit = frame, info.unit
     machine.returns, machine.yields, machine.breaks, machine.continues = [], [], [], []
-    machine.active.append(info)
+    machine.active = (*machine.active, info)
+    if info.name in SAMPLING and info.owner is not None:
+        machine.sampling = info
     try:
         yield
     finally:
-        machine.active.pop()
         (
             machine.frame, machine.unit, machine.returns, machine.yields, machine.breaks, machine.continues,
-            machine.call_base, machine.loop_base,
+            machine.call_base, machine.loop_base, machine.active, machine.sampling,
         ) = kept  # fmt: skip
 
 
@@ -348,7 +359,7 @@ def _memory_key(machine: "Interpreter", ref: FunctionRef, arguments: Arguments) 
     key = (
         ref, arguments.positional, tuple(sorted(arguments.keywords.items())) if arguments.keywords else (),
         arguments.complete, arguments.tail, machine.grad_mode(), machine.guarded, machine.importing,
-        machine.recording,
+        machine.recording, machine.sampling, bool(machine.loops),
     )  # fmt: skip
     try:
         hash(key)

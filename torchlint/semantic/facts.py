@@ -4,6 +4,8 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
+from torchlint.semantic.loaders import Loader
+from torchlint.semantic.state import State
 from torchlint.semantic.values import (
     CONTENT,
     UNKNOWN,
@@ -43,11 +45,13 @@ class Call:
         tests: the conditions around it that are not known, outermost first.
         tried: in a short `try` that catches what a wrong use of a tensor raises.
         stack: the calls and statements of this file that led here, outermost first.
+        active: the functions of the project that are running, outermost first.
+        loops: the loops around it, outermost first, those of callers among them.
     """
 
     __slots__ = (
-        "arguments", "callee", "certain", "content", "grad", "guarded", "importing", "lists", "name", "node",
-        "origin", "receiver", "result", "stack", "tests", "tried",
+        "active", "arguments", "callee", "certain", "content", "grad", "guarded", "importing", "lists", "loops", "name",
+        "node", "origin", "receiver", "result", "stack", "tests", "tried",
     )  # fmt: skip
 
     def __init__(self, node: cst.CSTNode, callee: Value, arguments: Arguments, machine: "Interpreter") -> None:
@@ -72,6 +76,8 @@ class Call:
         self.stack = machine.stack
         self.tests = machine.tests
         self.tried = machine.tried
+        self.active = machine.active
+        self.loops = machine.loops
 
     def argument(self, index: int | None, *names: str) -> Value | None:
         """The value of an argument by position (from 0) or name; None when it is not given."""
@@ -111,6 +117,12 @@ class Facts:
     def __init__(self) -> None:
         self.values: dict[int, list[Value]] = {}
         self.calls: dict[int, list[Call]] = {}
+        # The same by the qualified name of what was called, in the order in which they run.
+        self.calls_by_name: dict[str, list[Call]] = {}
+        # Each DataLoader that is made, also by calls in other files that were led to from here.
+        self.loaders: list[Loader] = []
+        # What everything holds when all has run.
+        self.end = State()
         # Losses that a call of this file leads to in other files.
         self.losses_elsewhere: dict[int, list[Call]] = {}
         self.events: list[Event] = []
@@ -130,6 +142,9 @@ class Facts:
                     value.base.clear()  # type: ignore[attr-defined]
         self.values.clear()
         self.calls.clear()
+        self.calls_by_name.clear()
+        self.loaders.clear()
+        self.end = State()
         self.losses_elsewhere.clear()
         self.events.clear()
         self.chains.clear()

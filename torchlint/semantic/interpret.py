@@ -104,7 +104,9 @@ class Interpreter:
         self.tests: tuple[cst.BaseExpression, ...] = ()
         self.tried = False
         self.loops: tuple[cst.CSTNode, ...] = ()
-        self.active: list[FunctionInfo] = []
+        self.active: tuple[FunctionInfo, ...] = ()
+        # The method that gives a dataset's samples, while it runs: helpers then run in a worker.
+        self.sampling: FunctionInfo | None = None
         self.entered: set[FunctionInfo] = set()
         self.fuel = MIN_FUEL + FUEL_PER_LINE * unit.source.rows
         self.version = 0
@@ -529,7 +531,7 @@ class Interpreter:
     def _class_def(self, node: cst.ClassDef) -> None:
         bases = []
         for base in node.bases:
-            value = self.eval(base.value)
+            value = self.eval(base.value.value if isinstance(base.value, cst.Subscript) else base.value)
             bases.append(value if not base.star else UNKNOWN)
         for keyword in node.keywords:
             self.eval(keyword.value)
@@ -1054,6 +1056,7 @@ def interpret(unit: Unit, project: Project | None) -> Facts:
     machine = Interpreter(unit, project, facts)
     machine.run_module()
     machine.run_uncalled()
+    facts.end = machine.state
     return facts
 
 

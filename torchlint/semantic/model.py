@@ -1,15 +1,28 @@
 """The one façade that rules ask: what expressions are, what calls were given, what happens in loops."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 
 import libcst as cst
 
 from torchlint.locate import extents
+from torchlint.semantic import datasets
+from torchlint.semantic.datasets import Sources
 from torchlint.semantic.facts import Call, Event, Facts
 from torchlint.semantic.interpret import interpret
+from torchlint.semantic.loaders import Loader
 from torchlint.semantic.project import Project, Unit
-from torchlint.semantic.values import UNKNOWN, Instance, Origin, TupleOf, Value, join_all
+from torchlint.semantic.values import (
+    UNKNOWN,
+    Cell,
+    ClassInfo,
+    FunctionInfo,
+    Instance,
+    Origin,
+    TupleOf,
+    Value,
+    join_all,
+)
 
 
 class Model:
@@ -47,6 +60,52 @@ class Model:
     def losses_elsewhere(self, node: cst.CSTNode) -> Sequence[Call]:
         """The losses that a call of this file leads to in functions of other files."""
         return self.facts.losses_elsewhere.get(id(node), ())
+
+    def calls_of(self, *names: str) -> Iterator[Call]:
+        """Each evaluation of a call of this file to something outside the project, by its qualified name."""
+        for name in names:
+            yield from self.facts.calls_by_name.get(name, ())
+
+    @property
+    def called(self) -> Iterable[str]:
+        """The qualified names of all that is called outside the project."""
+        return self.facts.calls_by_name.keys()
+
+    @property
+    def loaders(self) -> Sequence[Loader]:
+        """Each DataLoader that is made, also by calls in other files that were led to from here."""
+        return self.facts.loaders
+
+    @property
+    def classes(self) -> Sequence[ClassInfo]:
+        """The classes of this file."""
+        return self.facts.classes
+
+    def sources(self, loader: Loader) -> Sources:
+        """The datasets that a loader reads in the end, behind subsets and concatenations."""
+        return datasets.sources(loader.value("dataset"), self.facts.end)
+
+    def held(self, cell: Cell, name: str) -> Value:
+        """What an object holds in an attribute when all has run; `UNKNOWN` where nothing is certain."""
+        return self.facts.end.get(cell, name) or UNKNOWN
+
+    def held_objects(self, value: Value) -> Iterator[Instance]:
+        """An object and all that it holds in attributes, constructor arguments and containers, nearest first."""
+        return datasets.held_objects(value, self.facts.end)
+
+    def elements(self, value: Value) -> tuple[Value, ...] | None:
+        """The elements of a list or tuple when all has run, one for all where they are not known one by one."""
+        return datasets.elements(value, self.facts.end)
+
+    def worker_functions(self, loader: Loader) -> frozenset[FunctionInfo]:
+        """The functions of the project in which a loader's workers start."""
+        return datasets.worker_functions(loader, self.facts.end)
+
+    def place(self, call: Call) -> cst.CSTNode | None:
+        """Where a call stands in this file, or what in this file led to it; None where nothing here did."""
+        if call.origin.unit is self.unit:
+            return call.node
+        return call.stack[-1] if call.stack else None
 
     @property
     def events(self) -> Sequence[Event]:

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import libcst as cst
 
+from torchlint.semantic.datasets import is_dataset
 from torchlint.semantic.instances import (
     CONTAINERS,
+    allocate,
     as_tensor,
     is_module_class,
     tri,
@@ -18,6 +20,7 @@ from torchlint.semantic.values import (
     MAX_ITEMS,
     NONE,
     UNKNOWN,
+    Arguments,
     Array,
     ClassInfo,
     Const,
@@ -104,6 +107,9 @@ def exact_entries(machine: "Interpreter", value: Value) -> dict[str, Value] | No
 
 def known_entries(machine: "Interpreter", value: Value) -> dict[str, Value]:
     """The entries of a dict that are known, though there may be others."""
+    if isinstance(value, OneOf):
+        # `{...} if use_cuda else {}`: those of either.
+        return {key: item for option in value.values for key, item in known_entries(machine, option).items()}
     held = machine.read(value, CONTENT) if isinstance(value, DictRef) else None
     if isinstance(held, Entries):
         return {key: item for key, item in held.entries.items() if isinstance(key, str)}
@@ -405,7 +411,10 @@ def binary(machine: "Interpreter", left: Value, operator: str, right: Value, nod
         kinds = {k.kind if isinstance(k, Scalar) else type(k.value).__name__ for k in (left, right)}
         if "str" in kinds:
             return Scalar("str")
-        return Scalar("number") if kinds <= {"int", "float", "number", "bool"} else UNKNOWN
+        return Scalar("number", machine.here(node)) if kinds <= {"int", "float", "number", "bool"} else UNKNOWN
+    if operator == "Add" and is_dataset(left) and is_dataset(right):
+        joined = Arguments((TupleOf((left, right)),))
+        return allocate(machine, node, None, "torch.utils.data.ConcatDataset", joined)
     if (
         operator == "Modulo"
         and (isinstance(left, (Scalar, Const)))

@@ -619,7 +619,7 @@ class Frame(Cell):
         # Names declared `global` or `nonlocal` here, and the frame that they stand in.
         self.outer_names: dict[str, Frame] = {}
         # One object for each place that makes one, so that loops reach a fixed point.
-        self.allocations: dict[int, Cell] = {}
+        self.allocations: dict[Hashable, Cell] = {}
         self.is_class = False
         # A function defined here may outlive the activation.
         self.captured = False
@@ -736,6 +736,8 @@ def _join_same(a: Value, b: Value, widen: bool) -> Value | None:
             batch=a.batch or b.batch,
         )
     if a == b:
+        if isinstance(a, Scalar) and isinstance(b, Scalar) and a.origin is not b.origin:
+            return a if a.origin is None else Scalar(a.kind)
         return a
     if isinstance(a, Const) and isinstance(b, Const):
         if widen:

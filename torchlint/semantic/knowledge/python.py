@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import libcst as cst
 
 from torchlint.semantic import attributes, objects
+from torchlint.semantic.datasets import is_dataset
 from torchlint.semantic.instances import allocate, as_tensor, escape
 from torchlint.semantic.knowledge.contract import Transfer
 from torchlint.semantic.loaders import is_loader
@@ -55,7 +56,7 @@ SAME_ARRAY = frozenset({"astype", "copy", "reshape", "flatten", "ravel", "transp
 def _len(machine: "Interpreter", call: "Call") -> Value:
     given = call.argument(0)
     items = objects.exact_items(machine, given) if given is not None else None
-    return Const(len(items)) if items is not None else Scalar("int")
+    return Const(len(items)) if items is not None else Scalar("int", machine.here(call.node))
 
 
 def _scalar(kind: str) -> Transfer:
@@ -66,8 +67,8 @@ def _scalar(kind: str) -> Transfer:
             try:
                 return Const(converters[kind](given.value), given.origin, given.assumed)
             except (ValueError, OverflowError):
-                return Scalar(kind)
-        return Scalar(kind)
+                return Scalar(kind, machine.here(call.node))
+        return Scalar(kind, machine.here(call.node))
 
     return transfer
 
@@ -281,7 +282,11 @@ def _text(machine: "Interpreter", call: "Call") -> Value:
 def _number(machine: "Interpreter", call: "Call") -> Value:
     given = call.argument(0)
     tensor = as_tensor(machine, given) if given is not None else None
-    return objects.computed(machine, call.node, tensor) if tensor is not None else Scalar("number")
+    return (
+        objects.computed(machine, call.node, tensor)
+        if tensor is not None
+        else Scalar("number", machine.here(call.node))
+    )
 
 
 def _integer(machine: "Interpreter", call: "Call") -> Value:
@@ -292,9 +297,17 @@ def _cpus(machine: "Interpreter", call: "Call") -> Value:
     return Scalar("cpus")
 
 
-def _first(machine: "Interpreter", call: "Call") -> Value:
+def _copied(machine: "Interpreter", call: "Call") -> Value:
+    """A dataset is another object afterwards; of the copy of a model all holds that held of the model."""
     given = call.argument(0, "x")
-    return given if given is not None else UNKNOWN
+    if not isinstance(given, Instance) or not is_dataset(given):
+        return given if given is not None else UNKNOWN
+    copy = allocate(machine, call.node, given.info, given.symbol, given.arguments)
+    for name in given.base.keys() | given.written:
+        held = machine.read(given, name)
+        if held is not None:
+            machine.write(copy, name, held)
+    return copy
 
 
 # -- methods of lists, dicts and strings ------------------------------------------------------------
@@ -573,11 +586,12 @@ TRANSFERS: dict[str, Transfer] = {
         (_B + "hasattr", _B + "callable", _B + "issubclass", _B + "any", _B + "all"), _boolean
     ),
     **dict.fromkeys((_B + "repr", _B + "format", "os.getenv", "os.path.join", "os.path.expanduser"), _text),
-    **dict.fromkeys((_B + "abs", _B + "round", "time.time", "math.sqrt", "math.log", "math.exp"), _number),
+    **dict.fromkeys((_B + "abs", _B + "round", "time.time", "math.sqrt", "math.log", "math.exp",
+        "math.floor", "math.ceil"), _number),
     **dict.fromkeys((_B + "id", "torch.cuda.device_count"), _integer),
     **dict.fromkeys(("os.cpu_count", "multiprocessing.cpu_count", "torch.multiprocessing.cpu_count"), _cpus),
-    "copy.deepcopy": _first,
-    "copy.copy": _first,
+    "copy.deepcopy": _copied,
+    "copy.copy": _copied,
     _B + "list.append": _append,
     _B + "list.extend": _extend,
     _B + "list.insert": _insert,

@@ -3,10 +3,13 @@
 Names that start with `#` are for names that have no entry of their own.
 """
 
-from torchlint.semantic.knowledge import loading, modules, python, tensors
+from torchlint.semantic.knowledge import data, loading, modules, python, tensors
 from torchlint.semantic.knowledge.contract import Transfer
 from torchlint.semantic.knowledge.modules import module_forward
 
-TRANSFERS: dict[str, Transfer] = {**python.TRANSFERS, **tensors.TRANSFERS, **modules.TRANSFERS, **loading.TRANSFERS}
+TRANSFERS: dict[str, Transfer] = {
+    **python.TRANSFERS, **tensors.TRANSFERS, **modules.TRANSFERS,
+    **loading.TRANSFERS, **data.TRANSFERS,
+}
 
 __all__ = ["TRANSFERS", "module_forward"]

@@ -19,13 +19,14 @@ FLOORS = [
     {"runner"},
     {"baseline", "changed"},
     {"config", "discover", "cache", "registry", "fixer", "pattern"},
+    {"metadata"},
     {"linter"},
     {"suppress"},
     {"semantic", "rule", "parse", "locate", "nesting"},
     {"report", "notebook"},
     {"ipython"},
     {"source", "lexical"},
-    {"diagnostic", "__init__"},
+    {"diagnostic", "target", "__init__"},
 ]
 FLOOR_OF = {name: number for number, names in enumerate(FLOORS) for name in names}
 REPORT_MAY = {"report", "diagnostic", "source"}
@@ -147,7 +148,8 @@ def loaded_by(*arguments: str) -> set[str]:
 
 @pytest.mark.parametrize("option", ["--version", "--help"])
 def test_what_needs_no_rules_loads_none(option: str) -> None:
-    assert not loaded_by(option) & {"libcst", "rich", "pygls", "torchlint.linter", "torchlint.registry", "torch"}
+    loaded = loaded_by(option)
+    assert not loaded & {"libcst", "rich", "pygls", "packaging", "torchlint.linter", "torchlint.registry", "torch"}
 
 
 def test_a_run_loads_no_torch_and_no_slow_part_of_libcst(tmp_path: Path) -> None:
@@ -156,4 +158,8 @@ def test_a_run_loads_no_torch_and_no_slow_part_of_libcst(tmp_path: Path) -> None
     loaded = loaded_by("check", "--isolated", "--output-format", "json", str(path))
     assert "torchlint.linter" in loaded
     # libcst imports its metadata itself.
-    assert not loaded & {"torch", "numpy", "libcst.matchers", "libcst.codemod"}
+    assert not loaded & {"torch", "numpy", "packaging", "libcst.matchers", "libcst.codemod"}
+
+
+def test_versions_that_are_stated_are_read_by_packaging() -> None:
+    assert "packaging.version" in loaded_by("check", "--target-python", "3.11", "--show-settings")

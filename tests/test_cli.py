@@ -12,6 +12,9 @@ import pytest
 from standin import LINTER, REGISTRY
 
 from torchlint import __version__, cli, registry, runner
+from torchlint.diagnostic import Diagnostic, Severity
+from torchlint.source import Source
+from torchlint.target import Target
 
 SCRIPT = "import torch\nbad = 1\n"
 
@@ -306,6 +309,48 @@ class TestConfiguration:
         assert '"old"' in exclude
         assert exclude.endswith("# torchlint.toml")
 
+    def test_the_target(self, torchlint: Console) -> None:
+        put("a.py")
+        put(".git/HEAD")
+        put("requirements.txt", "torch==1.13.1\n")
+        put("torchlint.toml", 'target-python = "3.9"\n')
+        lines = torchlint("--show-settings", "--platform", "linux", "a.py").out.splitlines()
+        assert 'target-python = ">=3.9,<3.10"  # torchlint.toml' in lines
+        assert 'target-torch = ">=1.13.1,<1.13.2"  # requirements.txt' in lines
+        assert 'platform = "linux"  # command line' in lines
+        lines = torchlint("--show-settings", "--target-torch=any", "--target-python", "py311", "a.py").out.splitlines()
+        assert 'target-python = ">=3.11,<3.12"  # command line' in lines
+        assert 'target-torch = "any"  # command line' in lines
+        assert 'platform = "any"  # default' in lines
+
+    def test_a_target_that_is_none(self, torchlint: Console) -> None:
+        put("a.py")
+        line = "command line: `target-torch` must be versions such as 2.3 or >=1.13,<2.5, not 'new'"
+        assert torchlint("--target-torch", "new") == Outcome(2, "", f"torchlint: {line}\n")
+        outcome = torchlint("--platform", "beos")
+        assert outcome.code == 2
+        assert "'beos' is not one of 'any', 'linux', 'windows', 'macos'" in outcome.err
+
+    @pytest.mark.parametrize("jobs", ["-j1", "-j2"])
+    def test_the_rules_are_told_the_target(
+        self, torchlint: Console, monkeypatch: pytest.MonkeyPatch, jobs: str
+    ) -> None:
+        def lint(source: Source, rules: object, *, target: Target, **options: object) -> list[Diagnostic]:
+            text = f"{target.python} {target.torch} {target.platform}"
+            return [Diagnostic("TL101", "bad-word", text, Severity.ERROR, source.filename, source.span(0, 1))]
+
+        monkeypatch.setattr(LINTER, "lint", lint)
+        put(".git/HEAD")
+        put("b/requirements.txt", "torch==1.13\n")
+        for number in range(25):
+            put(f"a/{number}.py")
+            put(f"b/{number}.py")
+        options = ["--output-format", "json", "--target-python", "3.11", "--platform", "linux", jobs]
+        for more in ([], ["--fix"]):
+            found = json.loads(torchlint(*options, *more).out)
+            told = {(Path(one["filename"]).parent.name, one["message"]) for one in found}
+            assert told == {("a", ">=3.11,<3.12 any linux"), ("b", ">=3.11,<3.12 >=1.13,<1.13.1 linux")}
+
     def test_the_schema(self, torchlint: Console) -> None:
         outcome = torchlint("config", "--schema")
         assert outcome.code == 0
@@ -501,6 +546,7 @@ def test_choices_are_those_of_the_configuration() -> None:
     from torchlint import config
 
     assert (cli.FORMATS, cli.LEVELS) == (config.OUTPUT_FORMATS, config.LEVELS)
+    assert cli.PLATFORMS == config.PLATFORMS
 
 
 class TestFormats:

@@ -87,6 +87,8 @@ def test_values() -> None:
     assert offered("--output-format", "gi") == ["github", "gitlab"]
     assert offered("--output-format=gi") == ["github", "gitlab"]
     assert offered("--fail-on", "") == ["error", "warning", "info"]
+    assert offered("--platform", "") == ["any", "linux", "windows", "macos"]
+    assert offered("--platform=w") == ["windows"]
     for option in ("--config", "--baseline", "-o", "--stdin-filename"):
         assert offered(option, "x") == ["FILES"]
     assert offered("--add-noqa", "sr") == ["FILES"]

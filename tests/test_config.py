@@ -21,6 +21,7 @@ from torchlint.config import (
     shown_path,
 )
 from torchlint.diagnostic import Severity
+from torchlint.target import ANY, Target, python_versions, torch_versions
 
 
 @pytest.fixture
@@ -143,6 +144,51 @@ def test_a_baseline_is_relative_to_its_file_and_can_be_switched_off(project: Pat
     assert settings_of(project).baseline is None
 
 
+def test_the_target_is_what_the_files_say_together(project: Path) -> None:
+    (project / "base.toml").write_text('target-python = "3.11"\ntarget-torch = "2.3"\nplatform = "linux"\n')
+    pyproject(project / "src", 'extend = "../base.toml"\ntarget-torch = ">=2.4"\nplatform = "any"')
+    settings = settings_of(project)
+    assert settings.target == Target(python_versions("3.11"), torch_versions(">=2.4"), None)
+    assert settings.origin("target-python") == "base.toml"
+    assert settings.origin("target-torch") == os.path.join("src", "pyproject.toml")
+    overrides = [Layer(parse_inline('platform = "macos"'), str(project), COMMAND_LINE)]
+    assert Configuration(str(project), overrides=overrides).settings(str(project / "src")).target.platform == "macos"
+
+
+class TestTargetOfTheProject:
+    """What holds where the configuration leaves it to the project's own files."""
+
+    @pytest.fixture(autouse=True)
+    def needs(self, project: Path) -> None:
+        (project / "setup.cfg").write_text("[options]\npython_requires = >=3.9,<3.13\ninstall_requires = torch<2\n")
+        (project / "src" / "requirements.txt").write_text("torch==1.13\n")
+        (project / "lib").mkdir()
+
+    def test_it_holds_for_the_folders_of_the_project(self, project: Path) -> None:
+        configuration = Configuration(str(project))
+        lib, src = configuration.settings(str(project / "lib")), configuration.settings(str(project / "src"))
+        assert lib.target == Target(python_versions(">=3.9,<3.13"), torch_versions("<2"))
+        assert lib.origin("target-python") == lib.origin("target-torch") == "setup.cfg"
+        assert lib is configuration.settings(str(project))
+        assert src.target == Target(torch=torch_versions("==1.13"))
+        assert src.origin("target-python") == DEFAULT
+        assert src.origin("target-torch") == os.path.join("src", "requirements.txt")
+
+    def test_the_configuration_wins(self, project: Path) -> None:
+        pyproject(project, 'target-python = "any"\nplatform = "windows"')
+        settings = settings_of(project, "lib")
+        assert settings.target == Target(torch=torch_versions("<2"), platform="windows")
+        assert settings.origin("target-python") == "pyproject.toml"
+
+    def test_isolated_knows_nothing_of_it(self, project: Path) -> None:
+        assert Configuration(str(project), isolated=True).settings(str(project)).target == ANY
+
+    def test_what_is_wrong_there_is_not_ours(self, project: Path) -> None:
+        (project / "setup.cfg").write_text("[options]\npython_requires = >=3.9,<<\n=")
+        (project / "pyproject.toml").write_text("[project\n")
+        assert settings_of(project, "lib").target == ANY
+
+
 def test_levels_are_the_severities() -> None:
     assert set(LEVELS) == {severity.value for severity in Severity}
 
@@ -225,6 +271,17 @@ def test_an_unknown_key_names_the_file_the_key_and_what_is_allowed(project: Path
         ),
         ('fail-on = "bad"', '`fail-on` must be one of "error", "info", "warning", not the string "bad"'),
         ("baseline = false", "`baseline` must be a string, not false"),
+        ("target-python = 3.11", "`target-python` must be a string, not the number 3.11"),
+        (
+            'target-python = "new"',
+            "`target-python` must be versions such as 3.11 or >=3.9,<3.14, not 'new'",
+        ),
+        ('target-torch = "2.x"', "`target-torch` must be versions such as 2.3 or >=1.13,<2.5, not '2.x'"),
+        ('target-torch = ">2,<2"', "`target-torch` allows no version: '>2,<2'"),
+        (
+            'platform = "mac"',
+            '`platform` must be one of "any", "linux", "macos", "windows", not the string "mac"',
+        ),
         ("exclude = {}", "`exclude` must be a list of strings, not a table"),
         ("src = 2026-01-01", "`src` must be a list of strings, not 2026-01-01"),
         (

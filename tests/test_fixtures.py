@@ -2,6 +2,7 @@
 
 import codecs
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from torchlint.registry import load
 from torchlint.rule import Rule
 from torchlint.semantic.project import Project
 from torchlint.source import Source
+from torchlint.target import ANY, Target
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 RULES = load(plugins=False).rules
@@ -27,8 +29,9 @@ def read(path: str) -> bytes | None:
     return file.read_bytes() if file.is_file() else None
 
 
-def found(path: Path, data: bytes, rules: Sequence[type[Rule]]) -> list[Diagnostic]:
-    return lint(load_source(str(path), data), rules, path=path.resolve().as_posix(), project=Project(read))
+def found(path: Path, data: bytes, rules: Sequence[type[Rule]], target: Target = ANY) -> list[Diagnostic]:
+    source, project = load_source(str(path), data), Project(read)
+    return lint(source, rules, path=path.resolve().as_posix(), project=project, target=target)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
@@ -41,9 +44,9 @@ def test_line_breaks_and_a_byte_order_mark_change_nothing(case: Case) -> None:
     rule = RULE_OF[case.rule]
     for path in case.files:
         data = path.read_bytes()
-        plain = [where(diagnostic) for diagnostic in found(path, data, [rule])]
+        plain = [where(diagnostic) for diagnostic in found(path, data, [rule], case.target)]
         for copy in (data.replace(b"\n", b"\r\n"), data.replace(b"\n", b"\r"), codecs.BOM_UTF8 + data):
-            assert [where(diagnostic) for diagnostic in found(path, copy, [rule])] == plain
+            assert [where(diagnostic) for diagnostic in found(path, copy, [rule], case.target)] == plain
 
 
 def where(diagnostic: Diagnostic) -> tuple[object, ...]:
@@ -75,7 +78,7 @@ def test_fixes_mean_the_same_whatever_ends_a_line(newline: str) -> None:
         for path in case.files if case.kind == "bad" and case.program is None else ():
             text = path.read_text("utf-8")
             fixed = [
-                fix(Source(path.name, copy), lambda source, rule=rule: lint(source, [rule]), unsafe=True).source.text  # type: ignore[misc]
+                fix(Source(path.name, copy), partial(lint, rules=[rule], target=case.target), unsafe=True).source.text
                 for copy in (text, text.replace("\n", newline))
             ]
             assert fixed[0].replace("\n", newline) == fixed[1]

@@ -95,6 +95,41 @@ def test_a_fixed_file_needs_its_bad_twin(tmp_path: Path) -> None:
     assert check(case, OddCall) == ["has no `bad` twin"]
 
 
+class OnLinux(OddCall):
+    """Checks for calls of `odd` on Linux with Python before 3.14 and torch before 1.9."""
+
+    def visit_Call(self, node: cst.Call) -> None:
+        if self.model.target.forks and self.model.target.torch.all_below(1, 9):
+            super().visit_Call(node)
+
+
+TARGET = "# target: python >=3.9,<3.14, torch ==1.7.1+cu110, platform linux\n"
+
+
+@pytest.mark.parametrize(
+    ("files", "problem"),
+    [
+        ({"bad.py": f"{TARGET}{HEAD}odd(1) #!\n", "fixed.py": f"{TARGET}{HEAD}even(1) #!\n"}, ""),
+        ({"bad.py": f"{HEAD}{TARGET}odd(1) #!\n", "fixed.py": f"{HEAD}{TARGET}even(1) #!\n"}, ""),
+        ({"bad/main.py": f"{TARGET}{HEAD}import other\n", "bad/other.py": "odd(1) #!\n",
+          "fixed/main.py": f"{TARGET}{HEAD}import other\n", "fixed/other.py": "even(1) #!\n"}, ""),
+        ({"good.py": "odd(1)\n"}, ""),
+        ({"good.py": "# target: platform linux, python 3.13\nodd(1)\n"}, ""),
+        ({"good.py": "# target: torch any, platform any\nodd(1)\n"}, ""),
+        ({"good.py": f"{TARGET}odd(1)\n"}, "good.py:2: TL399 is found and not expected"),
+        ({"good.py": "# target: linux\n"}, "target: must be parts such as `python 3.11, torch >=1.7, platform linux`"),
+        ({"good.py": "# target: platform linux, platform windows\n"}, "target: must be parts such as"),
+        ({"good.py": "# target: python 3.11; torch 2\n"}, "target: must be versions such as 3.11 or >=3.9,<3.14, not"),
+        ({"good.py": "# target: platform beos\n"}, "target: there is no platform beos"),
+        ({"bad.py": f"{TARGET}{HEAD}odd(1) #!\n", "fixed.py": f"{HEAD}even(1) #!\n"}, "has another target than its"),
+    ],
+)  # fmt: skip
+def test_a_case_is_linted_for_its_target(tmp_path: Path, files: dict[str, str], problem: str) -> None:
+    cases = write(tmp_path, files)
+    problems = [found for case in cases.values() for found in check(case, OnLinux)]
+    assert any(found.startswith(problem) for found in problems) if problem else problems == []
+
+
 def test_all_files_of_a_folder_are_fixed(tmp_path: Path) -> None:
     files = {
         "bad/main.py": f"{HEAD}import other\n",

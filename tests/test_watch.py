@@ -125,6 +125,11 @@ class TestSeen:
         with pytest.raises(ConfigError):
             self.look(project, "src")
 
+    def test_what_the_project_needs_is_seen(self, project: Path) -> None:
+        before = self.look(project, "src")
+        (project / "requirements.txt").write_text("torch==1.7\n")
+        assert changed(before, self.look(project, "src")) == [SETTINGS]
+
 
 class Watching:
     """`torchlint --watch` in a process of its own."""

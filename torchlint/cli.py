@@ -27,6 +27,7 @@ FORMATS = (
     "pylint", "lsp",
 )  # fmt: skip
 LEVELS = ("error", "warning", "info")
+PLATFORMS = ("any", "linux", "windows", "macos")
 STDIN = "-"
 
 
@@ -114,6 +115,9 @@ def cli() -> None:
     type=click.Choice(LEVELS),
     help="How bad a finding must be for exit code 1. [default: info, which is any]",
 )
+@click.option("--target-python", metavar="SPEC", help="The Pythons that the code runs on: 3.11, '>=3.9,<3.14', any.")
+@click.option("--target-torch", metavar="SPEC", help="The versions of torch that the code runs on.")
+@click.option("--platform", type=click.Choice(PLATFORMS), help="The system that the code runs on. [default: any]")
 @click.option("--exit-zero", is_flag=True, help="Exit with 0 even if there are findings.")
 @click.option(
     "--baseline",
@@ -180,6 +184,9 @@ def check(
     output_file: str | None,
     statistics: bool,
     fail_on: str | None,
+    target_python: str | None,
+    target_torch: str | None,
+    platform: str | None,
     exit_zero: bool,
     baseline: str | None,
     write_baseline: bool,
@@ -235,6 +242,9 @@ def check(
         "respect-gitignore": respect_gitignore,
         "fail-on": fail_on,
         "baseline": baseline,
+        "target-python": target_python,
+        "target-torch": target_torch,
+        "platform": platform,
     }
 
     def configuration() -> "Configuration":

@@ -8,7 +8,7 @@ the folder of its file.
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from functools import lru_cache
 from typing import Annotated, Any, Literal, get_args
@@ -18,7 +18,9 @@ import tomli
 from msgspec import UNSET, Meta, UnsetType
 
 from torchlint import __version__
+from torchlint.metadata import Metadata, Needs
 from torchlint.pattern import Patterns
+from torchlint.target import ANY, SpecifierError, Target, python_versions, torch_versions
 
 OutputFormat = Literal[
     "full",
@@ -39,6 +41,10 @@ OUTPUT_FORMATS: tuple[str, ...] = get_args(OutputFormat)
 # The values of `torchlint.diagnostic.Severity`, in words that the schema can show; the worst first.
 Level = Literal["error", "warning", "info"]
 LEVELS: tuple[Level, ...] = get_args(Level)
+Platform = Literal["any", "linux", "windows", "macos"]
+PLATFORMS: tuple[Platform, ...] = get_args(Platform)
+# How the versions are read that these keys give.
+_SPECIFIERS = {"target-python": python_versions, "target-torch": torch_versions}
 
 DEFAULT_EXCLUDE = (
     ".bzr",
@@ -159,6 +165,21 @@ class Options(msgspec.Struct, rename="kebab", forbid_unknown_fields=True, frozen
             " An empty string means none."
         ),
     ] = UNSET
+    target_python: Annotated[
+        str | UnsetType,
+        Meta(
+            description="The versions of Python that the code runs on, such as 3.11, >=3.9,<3.14 or any."
+            " By default what the project's own files say."
+        ),
+    ] = UNSET
+    target_torch: Annotated[
+        str | UnsetType,
+        Meta(
+            description="The versions of torch that the code runs on, such as 2.3, >=1.13,<2.5 or any."
+            " By default what the project's own files say."
+        ),
+    ] = UNSET
+    platform: Annotated[Platform | UnsetType, Meta(description="The operating system that the code runs on.")] = UNSET
     required_version: Annotated[
         str | UnsetType,
         Meta(description="The versions of torchlint that may read this configuration, such as >=0.1,<1."),
@@ -193,7 +214,8 @@ class Settings:
     `root` is the project's folder: that of the configuration file, or the working directory where
     there is none. `select` is None where nothing was selected, which means the default set. `src`
     are absolute paths, and so is `baseline`. `severity` has each selector once, in the order in which
-    they were said. `origins` says of each key that was set which file, or the command line, set it last.
+    they were said. `origins` says of each key that was set which file, or the command line, set it last; of
+    `target-python` and `target-torch` also which files of the project say it where no configuration does.
     """
 
     root: str
@@ -210,6 +232,7 @@ class Settings:
     severity: tuple[tuple[str, Level], ...] = ()
     fail_on: Level = "info"
     baseline: str | None = None
+    target: Target = ANY
     origins: tuple[tuple[str, str], ...] = ()
 
     def origin(self, key: str) -> str:
@@ -237,7 +260,7 @@ class Configuration:
     Args:
         cwd: the working directory, an absolute path; file names in messages are relative to it.
         file: a configuration file to use for every folder, in place of the nearest one.
-        isolated: whether to read no configuration file at all.
+        isolated: whether to read no configuration file at all, nor what projects say of their versions.
         overrides: layers on top of any file, the last one strongest.
     """
 
@@ -246,7 +269,10 @@ class Configuration:
     isolated: bool = False
     overrides: Sequence[Layer] = ()
     _settings: dict[str, Settings] = field(default_factory=dict, init=False)
+    _configured: dict[str, Settings] = field(default_factory=dict, init=False)
     _of_file: dict[str | None, Settings] = field(default_factory=dict, init=False)
+    _metadata: Metadata = field(default_factory=Metadata, init=False)
+    _with_target: dict[tuple[int, Needs], Settings] = field(default_factory=dict, init=False)
 
     def settings(self, folder: str) -> Settings:
         """The settings that hold for the files right in a folder (an absolute path).
@@ -256,7 +282,35 @@ class Configuration:
         """
         known = self._settings.get(folder)
         if known is None:
-            known = self._settings[folder] = self._find(folder)
+            known = self._settings[folder] = self._completed(self._configured_for(folder), folder)
+        return known
+
+    def _configured_for(self, folder: str) -> Settings:
+        """What configuration files and the command line say."""
+        known = self._configured.get(folder)
+        if known is None:
+            known = self._configured[folder] = self._find(folder)
+        return known
+
+    def _completed(self, settings: Settings, folder: str) -> Settings:
+        """The settings with what the project itself says of the versions that the code runs on."""
+        asked = [key for key in _SPECIFIERS if settings.origin(key) == DEFAULT]
+        if self.isolated or not asked:
+            return settings
+        needs = self._metadata.needs(folder)
+        # Folders of which the same is true share their settings.
+        known = self._with_target.get((id(settings), needs))
+        if known is None:
+            stated = {"target-python": needs.python, "target-torch": needs.torch}
+            said = {key: stated[key] for key in asked if stated[key].files}
+            target = Target(
+                said["target-python"].versions if "target-python" in said else settings.target.python,
+                said["target-torch"].versions if "target-torch" in said else settings.target.torch,
+                settings.target.platform,
+            )
+            origins = [(key, ", ".join(shown_path(file, self.cwd) for file in one.files)) for key, one in said.items()]
+            known = replace(settings, target=target, origins=(*settings.origins, *origins)) if said else settings
+            self._with_target[id(settings), needs] = known
         return known
 
     def _find(self, folder: str) -> Settings:
@@ -269,7 +323,7 @@ class Configuration:
             if os.path.isfile(file) and _table(file, self.cwd) is not None:
                 return self._from(file, folder)
         parent = os.path.dirname(folder)
-        return self._from(None, self.cwd) if parent == folder else self.settings(parent)
+        return self._from(None, self.cwd) if parent == folder else self._configured_for(parent)
 
     def _from(self, file: str | None, root: str) -> Settings:
         if file not in self._of_file:
@@ -321,7 +375,7 @@ def parse(table: Mapping[str, Any], origin: str) -> Options:
             hint = f"did you mean `{close[0]}`? " if close else ""
             raise ConfigError(f"{origin}: unknown key `{key}`; {hint}Allowed: {', '.join(keys)}")
     try:
-        return msgspec.convert(dict(table), Options)
+        options = msgspec.convert(dict(table), Options)
     except msgspec.ValidationError as error:
         match = re.search(r"`\$\.([\w-]+)", str(error))
         key = match.group(1) if match else "?"
@@ -329,6 +383,13 @@ def parse(table: Mapping[str, Any], origin: str) -> Options:
         allowed = schema.get("additionalProperties", {}).get("enum", ())
         value = _value_in_words(table[key], allowed)
         raise ConfigError(f"{origin}: `{key}` must be {_in_words(schema)}, not {value}") from None
+    for key, versions in _SPECIFIERS.items():
+        if key in table:
+            try:
+                versions(table[key])
+            except SpecifierError as error:
+                raise ConfigError(f"{origin}: `{key}` {error}") from None
+    return options
 
 
 def parse_inline(text: str) -> Options:
@@ -358,6 +419,7 @@ def resolve(layers: Iterable[Layer], root: str) -> Settings:
     src: tuple[str, ...] = ()
     severity: dict[str, Level] = {}
     baseline: str | None = None
+    target = ANY
     flags: dict[str, Any] = {}
     origins: dict[str, str] = {}
     for layer in layers:
@@ -386,6 +448,12 @@ def resolve(layers: Iterable[Layer], root: str) -> Settings:
             severity[selector] = level
         if options.baseline is not UNSET:
             baseline = _path(layer.folder, options.baseline) if options.baseline else None
+        if options.target_python is not UNSET:
+            target = replace(target, python=python_versions(options.target_python))
+        if options.target_torch is not UNSET:
+            target = replace(target, torch=torch_versions(options.target_torch))
+        if options.platform is not UNSET:
+            target = replace(target, platform=None if options.platform == "any" else options.platform)
         for name in ("respect_gitignore", "force_exclude", "output_format", "unsafe_fixes", "fail_on"):
             value = getattr(options, name)
             if value is not UNSET:
@@ -403,6 +471,7 @@ def resolve(layers: Iterable[Layer], root: str) -> Settings:
         src=src,
         severity=tuple(severity.items()),
         baseline=baseline,
+        target=target,
         origins=tuple(origins.items()),
         **flags,
     )

@@ -22,6 +22,7 @@ from torchlint.semantic.model import Model
 from torchlint.semantic.project import Project, Trees, Unit
 from torchlint.semantic.values import Origin
 from torchlint.source import Source
+from torchlint.target import ANY, Target
 
 SYNTAX_ERROR = ("TL000", "syntax-error")
 INTERNAL_ERROR = ("TL001", "internal-error")
@@ -38,6 +39,7 @@ def lint(
     path: str | None = None,
     project: Project | None = None,
     known: Mapping[str, str] | None = None,
+    target: Target = ANY,
 ) -> list[Diagnostic]:
     """What the rules find in a source, sorted by position, suppressed findings left out.
 
@@ -47,10 +49,11 @@ def lint(
         path: the absolute path (with `/`), by which imports of other files of the project are resolved.
         project: where other files come from; without it each import stays unknown.
         known: every name and code that there is, to its code; given, suppressions of unknown rules are found.
+        target: what the code runs on.
     """
 
     def work() -> list[Diagnostic]:
-        return _lint(source, rules, path, project, known)
+        return _lint(source, rules, path, project, known, target)
 
     try:
         return with_room(source.text, work)
@@ -65,6 +68,7 @@ def _lint(
     path: str | None,
     project: Project | None,
     known: Mapping[str, str] | None,
+    target: Target,
 ) -> list[Diagnostic]:
     if project is not None:
         project.trim()
@@ -81,9 +85,9 @@ def _lint(
             diagnostics += _unparsable(source.masked([cell]), active, syntax)
         source = source.masked([cell for cell in source.cells if cell not in broken])
         if broken:
-            diagnostics += _check(Unit(path or source.filename, source, parse(source)), active, project)
+            diagnostics += _check(Unit(path or source.filename, source, parse(source)), active, project, target)
     else:
-        diagnostics = _check(Unit(path or source.filename, source, module), active, project)
+        diagnostics = _check(Unit(path or source.filename, source, module), active, project, target)
     diagnostics = suppress.apply(source, diagnostics, rules, known=known)
     return sorted((_with_possible_fix(source, diagnostic) for diagnostic in diagnostics), key=_position)
 
@@ -97,10 +101,10 @@ def _position(diagnostic: Diagnostic) -> tuple[int, int, str, str]:
     return (diagnostic.span.start, diagnostic.span.end, diagnostic.code, diagnostic.message)
 
 
-def _check(unit: Unit, active: Sequence[type[Rule]], project: Project | None) -> list[Diagnostic]:
+def _check(unit: Unit, active: Sequence[type[Rule]], project: Project | None, target: Target) -> list[Diagnostic]:
     if not active:
         return []
-    model = Model(unit, project)
+    model = Model(unit, project, target=target)
     instances = [rule(unit.source, model) for rule in active]
     try:
         crashes = _walk(unit.module, instances)
@@ -290,6 +294,11 @@ def _edit(source: Source, edit: NodeEdit, extents: dict[int, locate.Extent]) -> 
         start = end = outer_start
     elif edit.where == "after":
         start = end = outer_end
+    elif edit.where == "line":
+        row_start = source.offset(source.position(start)[0])
+        indent = source.text[row_start:start]
+        start = end = row_start
+        return Edit(source.span(start, end), f"{indent}{edit.content}{source.newline}")
     elif edit.where == "nest":
         start = source.offset(source.position(start)[0])
         end = len(source.text)

@@ -38,8 +38,9 @@ Place = cst.CSTNode | tuple[int, int]
 class NodeEdit:
     """One edit of a fix, in terms of a place.
 
-    `where`: `replace` the place by `content`; insert `content` `before` or `after` it; or `nest` the text from
-    the place's line to the end of the file, indented by `indent`, under the line `content`.
+    `where`: `replace` the place by `content`; insert `content` `before` or `after` it, or as a `line` of its own before
+    the statement that the place is; or `nest` the text from the place's line to the end of the file, indented by
+    `indent`, under the line `content`.
     """
 
     place: Place
@@ -157,6 +158,10 @@ class Rule:
     def insert_after(self, place: Place, content: str) -> NodeEdit:
         """Insert text right after a place."""
         return NodeEdit(place, "after", content)
+
+    def insert_line(self, place: Place, content: str) -> NodeEdit:
+        """Insert a line before a statement that starts its own line, indented as that is."""
+        return NodeEdit(place, "line", content)
 
     def nest(self, place: Place, header: str, indent: str) -> NodeEdit:
         """Put everything from a place's line to the end of the file under a header line such as an `if`."""

@@ -238,7 +238,14 @@ class Checker:
         path, selection = _with_slashes(file.path), self._selection(file)
         return [
             _with_severity(found, selection.severities)
-            for found in lint(source, selection.rules, path=path, project=project, known=self.registry.known)
+            for found in lint(
+                source,
+                selection.rules,
+                path=path,
+                project=project,
+                known=self.registry.known,
+                target=file.settings.target,
+            )
             # The engine's own findings come whatever was selected.
             if found.internal or found.code in selection.codes
         ]

@@ -30,6 +30,9 @@ def settings_listing(configuration: Configuration, path: str) -> str:
         "severity": dict(settings.severity),
         "fail-on": settings.fail_on,
         "baseline": settings.baseline,
+        "target-python": str(settings.target.python),
+        "target-torch": str(settings.target.torch),
+        "platform": settings.target.platform or "any",
     }
     unset = {"select": "(all rules but the nursery)", "baseline": "(none)"}
     lines = [f"# settings for {path}; the project is {settings.root}"]

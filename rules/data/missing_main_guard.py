@@ -2,7 +2,7 @@ from collections.abc import Sequence
 
 import libcst as cst
 
-from torchlint.diagnostic import Applicability, Category
+from torchlint.diagnostic import Applicability, Category, Severity
 from torchlint.rule import Repair, Rule
 from torchlint.semantic.facts import Event
 from torchlint.semantic.loaders import has_own_context, has_workers
@@ -20,6 +20,9 @@ class MissingMainGuard(Rule):
     worker imports the script, reaches the iteration, and tries to start workers itself: `RuntimeError: An
     attempt has been made to start a new process before the current process has finished its bootstrapping
     phase`. Under `fork` it runs, so the script works for its author and fails for others.
+
+    Where the configuration says that the code runs where processes are forked (`platform = "linux"`, and Pythons
+    before 3.14), it is a warning.
 
     ## Example
     ```python
@@ -86,12 +89,15 @@ class MissingMainGuard(Rule):
         if event.stack and event.node is not place:
             inner = self.model.origin(event.node) if len(event.stack) == 1 or event.node in event.stack else None
             related.append((inner, "it is iterated over here"))
+        runs = self.model.target.forks and not any(event.kind == "start-method" for event in self.model.events)
         self.report(
             place,
-            'loader workers are started outside `if __name__ == "__main__":`',
+            'loader workers are started outside `if __name__ == "__main__":`'
+            + (", which runs under `fork` only" if runs else ""),
             help='put what the script runs under `if __name__ == "__main__":`',
             fix=self._guard(module, event.statement),
             related=related,
+            severity=Severity.WARNING if runs else None,
         )
 
     def _guard(self, module: cst.Module, first: cst.CSTNode | None) -> Repair | None:
@@ -111,4 +117,3 @@ class MissingMainGuard(Rule):
             Applicability.UNSAFE,
             self.nest(module.body[start], 'if __name__ == "__main__":', module.default_indent),
         )
-

@@ -131,6 +131,35 @@ def test_nothing_is_done_twice(tmp_path: Path) -> None:
     assert linted(linter, documents, key) is not second
 
 
+def test_what_the_project_needs_counts_as_soon_as_it_is_said(tmp_path: Path) -> None:
+    (tmp_path / ".git").mkdir()
+    (tmp_path / "src").mkdir()
+    (tmp_path / "torchlint.toml").write_text('platform = "linux"\n')
+    documents = Documents()
+    linter = fresh(Workspace([str(tmp_path)], ClientSettings(plugins=False)))
+    text = """\
+import torch
+from torch.utils.data import DataLoader, TensorDataset
+for batch in DataLoader(TensorDataset(torch.randn(8, 2)), num_workers=2):
+    print(batch)
+"""
+    key = documents.open(types.TextDocumentItem((tmp_path / "src" / "a.py").as_uri(), "python", 1, text))
+
+    def severities() -> list[str]:
+        return [one.severity.value for one in linted(linter, documents, key).found]
+
+    assert severities() == ["error"]
+    (tmp_path / "runtime.txt").write_text("python-3.9.1\n")
+    assert severities() == ["warning"]
+    (tmp_path / "runtime.txt").write_text("python-3.14.10\n")
+    assert severities() == ["error"]
+    (tmp_path / "runtime.txt").unlink()
+    (tmp_path / "src" / "environment.yml").write_text("dependencies:\n- pip:\n  - -r more.txt\n- python=3.9\n")
+    assert severities() == ["warning"]
+    (tmp_path / "torchlint.toml").write_text('platform = "linux"\ntarget-python = "any"\n')
+    assert severities() == ["error"]
+
+
 def test_a_baseline_counts_and_one_that_is_broken_is_said(tmp_path: Path) -> None:
     text = "import torch\nx = torch.ones(2, requires_grad=True)\ny = x.numpy()\n"
     documents = Documents()

@@ -14,17 +14,20 @@ nothing else may fire. The comment lines that a `bad` case starts with say what 
     # prints: 0.0                                    it prints this
     # start method: spawn                            it runs with this start method of multiprocessing
     # not run: needs CUDA                            it is not run; counted and named as such
+    # target: python 3.11, torch >=1.7, platform linux   it is linted as code that runs on these
 
+A case of any kind may have a target, or a part of one; without it, it is linted as code that may run anywhere.
 `good` cases run to their end without an exception. So does a `fixed` case, whose `wrong` is false then.
 """
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from torchlint.config import PLATFORMS
 from torchlint.diagnostic import Applicability, Diagnostic
 from torchlint.fixer import fix
 from torchlint.linter import lint
@@ -32,13 +35,15 @@ from torchlint.notebook import is_notebook, load
 from torchlint.rule import Rule
 from torchlint.semantic.project import Project
 from torchlint.source import Source
+from torchlint.target import SpecifierError, Target, python_versions, torch_versions
 
 KINDS = ("bad", "good", "fixed")
 CLAIMS = ("raises", "raises later", "compile", "wrong", "warns", "prints")
 _DIRECTIVE = re.compile(
-    r"#\s*(raises later|raises|compile|wrong|warns|prints|start method|not run|runs)(?::\s*(.*?))?\s*$"
+    r"#\s*(raises later|raises|compile|wrong|warns|prints|start method|not run|runs|target)(?::\s*(.*?))?\s*$"
 )
 _EXPECT = re.compile(r"#\s*expect:\s*([A-Z]+\d{3}(?:\s*,\s*[A-Z]+\d{3})*)")
+_TARGET = re.compile(r"(python|torch|platform)\s+(.+?)\s*(?:,\s*(?=(?:python|torch|platform)\s)|$)")
 _ORDER = {Applicability.SAFE: 0, Applicability.UNSAFE: 1, Applicability.DISPLAY: 2}
 STAND_INS = "stand_ins"
 
@@ -89,6 +94,18 @@ class Case:
         """Why the case is not run, or None."""
         return self.directives["not run"][0] if "not run" in self.directives else None
 
+    @cached_property
+    def target(self) -> Target:
+        """What the case is linted for.
+
+        Raises:
+            SpecifierError: the case does not say it as it should.
+        """
+        try:
+            return _target(", ".join(self.directives.get("target", ())))
+        except SpecifierError as error:
+            raise SpecifierError(f"{self.name}: target: {error}") from None
+
     @property
     def program(self) -> str | None:
         """What a notebook runs; None for a script, which runs itself."""
@@ -122,6 +139,10 @@ def find(fixtures: Path) -> Iterator[Case]:
 
 def check(case: Case, rule: type[Rule]) -> list[str]:
     """What is wrong with a case as far as linting goes; nothing when all is well."""
+    try:
+        target = case.target
+    except SpecifierError as error:
+        return [f"{error}".removeprefix(f"{case.name}: ")]
     if case.kind == "fixed":
         return _check_fixed(case, rule)
     problems = []
@@ -131,7 +152,7 @@ def check(case: Case, rule: type[Rule]) -> list[str]:
         problems.append("expects nothing")
     fixable = False
     for path in case.files:
-        found = _lint(path, rule)
+        found = _linter(path, rule, target)(_source(path))
         actual = Counter((diagnostic.span.row, diagnostic.code) for diagnostic in found)
         expected = case.expected(path)
         for (row, code), count in sorted((expected - actual).items()):
@@ -142,7 +163,7 @@ def check(case: Case, rule: type[Rule]) -> list[str]:
             message = next(d.message for d in found if (d.span.row, d.code) == (row, code))
             problems.append(f"{path.name}:{row}: {code} is found and not expected: {message}")
         fixable = fixable or any(diagnostic.fix is not None for diagnostic in found)
-        problems.extend(_check_safety(path, rule, found))
+        problems.extend(_check_safety(path, rule, target, found))
     if case.kind == "bad" and fixable != case.twin("fixed").is_file():
         problems.append("has fixes and no `fixed` twin" if fixable else "has a `fixed` twin and no fixes")
     return problems
@@ -150,29 +171,28 @@ def check(case: Case, rule: type[Rule]) -> list[str]:
 
 def repaired(case: Case, rule: type[Rule]) -> dict[Path, bytes]:
     """What all fixes, unsafe ones included, make of the files of a case."""
-    return {
-        path: fix(_source(path), lambda source, path=path: _lint(path, rule, source), unsafe=True).source.data  # type: ignore[misc]
-        for path in case.files
-    }
+    return {path: fix(_source(path), _linter(path, rule, case.target), unsafe=True).source.data for path in case.files}
 
 
 def _check_fixed(case: Case, rule: type[Rule]) -> list[str]:
     bad = Case(case.rule, "bad", case.twin("bad"))
     if not bad.main.is_file():
         return ["has no `bad` twin"]
+    if bad.directives.get("target") != case.directives.get("target"):
+        return ["has another target than its `bad` twin"]
     problems = []
     for path, data in repaired(bad, rule).items():
         golden = case.root / path.relative_to(bad.root) if case.main.name == "main.py" else case.main
         if not golden.is_file() or golden.read_bytes() != data:
             problems.append(f"{golden.name} is not what the fixes make of {path.name}")
             continue
-        again = fix(load(str(path), data), lambda source, path=path: _lint(path, rule, source), unsafe=True)  # type: ignore[misc]
+        again = fix(load(str(path), data), _linter(path, rule, bad.target), unsafe=True)
         if again.source.data != data:
             problems.append(f"{golden.name}: fixing again changes it")
     return problems
 
 
-def _check_safety(path: Path, rule: type[Rule], found: Sequence[Diagnostic]) -> list[str]:
+def _check_safety(path: Path, rule: type[Rule], target: Target, found: Sequence[Diagnostic]) -> list[str]:
     problems = []
     for diagnostic in found:
         if diagnostic.fix is None:
@@ -181,7 +201,7 @@ def _check_safety(path: Path, rule: type[Rule], found: Sequence[Diagnostic]) -> 
             declared = rule.fix_safety.value if rule.fix_safety else "no"
             problems.append(f"{path.name}:{diagnostic.span.row}: a fix is less safe than the rule's {declared} fixes")
     source = _source(path)
-    safe = fix(source, lambda source: _lint(path, rule, source), unsafe=False).source.text
+    safe = fix(source, _linter(path, rule, target), unsafe=False).source.text
     if Counter(_comments(safe)) != Counter(_comments(source.text)):
         problems.append(f"{path.name}: a safe fix changes comments")
     return problems
@@ -202,6 +222,28 @@ def _read(path: str) -> bytes | None:
         return None
 
 
-def _lint(path: Path, rule: type[Rule], source: Source | None = None) -> list[Diagnostic]:
-    project = Project(_read)
-    return lint(source or _source(path), [rule], path=path.resolve().as_posix(), project=project)
+def _linter(path: Path, rule: type[Rule], target: Target) -> Callable[[Source], list[Diagnostic]]:
+    """What finds the findings of a source that stands for a file."""
+    name = path.resolve().as_posix()
+    return lambda source: lint(source, [rule], path=name, project=Project(_read), target=target)
+
+
+def _target(text: str) -> Target:
+    """What `python 3.11, torch >=1.7, platform linux` means; any part may be missing."""
+    parts: dict[str, str] = {}
+    end = 0
+    for match in _TARGET.finditer(text):
+        if match.start() != end or match.group(1) in parts:
+            break
+        parts[match.group(1)] = match.group(2)
+        end = match.end()
+    if end != len(text):
+        raise SpecifierError(f"must be parts such as `python 3.11, torch >=1.7, platform linux`, not {text!r}")
+    platform = parts.get("platform")
+    if platform not in (None, *PLATFORMS):
+        raise SpecifierError(f"there is no platform {platform}")
+    return Target(
+        python_versions(parts.get("python", "any")),
+        torch_versions(parts.get("torch", "any")),
+        None if platform == "any" else platform,
+    )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from torchlint.semantic import attributes, instances, objects
+from torchlint.semantic.datasets import SAMPLE_METHODS, is_dataset_class
 from torchlint.semantic.facts import Call
 from torchlint.semantic.knowledge import is_loss, kind
 from torchlint.semantic.knowledge.transfer import TRANSFERS, module_forward
@@ -64,8 +65,8 @@ TRANSPARENT = frozenset({
     "torch._dynamo.disable", "torch.compiler.disable", "contextlib.contextmanager",
 })  # fmt: skip
 GRAD_OFF_WORDS = ("no_grad", "inference_mode", "set_grad_enabled", "eval_mode")
-# Methods that give samples; those of datasets run in the workers of a loader.
-SAMPLING = frozenset({"__getitem__", "__getitems__", "__iter__", "__next__"})
+# Methods of datasets and transforms that the workers of a loader run.
+SAMPLING = frozenset({*SAMPLE_METHODS, "__call__"})
 SCRIPT_WORDS = (".backward(", "__main__")
 
 
@@ -94,7 +95,11 @@ def call(machine: "Interpreter", callee: Value, arguments: Arguments, node: cst.
                 facts.append(made)
                 if made.name is not None:
                     machine.facts.calls_by_name.setdefault(made.name, []).append(made)
-        elif machine.facts is not None and made.name is not None and machine.stack and is_loss(made.name):
+        elif machine.facts is None or made.name is None:
+            continue
+        elif machine.sampling is not None and machine.recording:
+            machine.facts.calls_elsewhere.setdefault(made.name, []).append(made)
+        elif machine.stack and is_loss(made.name):
             machine.facts.losses_elsewhere.setdefault(id(machine.stack[-1]), []).append(made)
     return results[0] if len(results) == 1 else join_all(results)
 
@@ -270,8 +275,9 @@ def _activation(machine: "Interpreter", frame: Frame, info: FunctionInfo) -> Ite
     machine.frame, machine.unit = frame, info.unit
     machine.returns, machine.yields, machine.breaks, machine.continues = [], [], [], []
     machine.active = (*machine.active, info)
-    if info.name in SAMPLING and info.owner is not None:
-        machine.sampling = info
+    if machine.sampling is None and info.owner is not None:
+        if info.name in SAMPLING or (info.name == "__init__" and is_dataset_class(info.owner)):
+            machine.sampling = info
     try:
         yield
     finally:
@@ -439,7 +445,7 @@ def run_generic(machine: "Interpreter", ref: FunctionRef) -> None:
     base = machine.state
     with machine.layer() as layer:
         machine.set_grad_mode(_mode_without_caller(info))
-        receiver = _receiver_without_caller(machine, info)
+        receiver = ref.receiver if ref.receiver is not None else _receiver_without_caller(machine, info)
         _follow_generic(machine, info, receiver)
         machine.set_grad_mode(Tri.YES)
     layer.dead = False

@@ -147,26 +147,33 @@ def held_objects(root: Value, end: "State") -> Iterator[Instance]:
             pending.extend(option for option in alternatives(value) if option is not value)
 
 
-def worker_functions(loader: "Loader", end: "State") -> frozenset[FunctionInfo]:
-    """The functions of the project in which the loader's workers start: of its dataset, the transforms and other
-    objects that it holds, `collate_fn` and `worker_init_fn`. What they call runs in the workers too."""
-    found: set[FunctionInfo] = set()
+def worker_methods(loader: "Loader", end: "State") -> Iterator[tuple[FunctionInfo, Value | None]]:
+    """The functions of the project in which a loader's workers start, with what they are bound to.
+
+    They are those of its dataset, of the transforms and other objects that it holds, `collate_fn` and
+    `worker_init_fn`. What they call runs in the workers too.
+    """
     for name in ("collate_fn", "worker_init_fn"):
         for option in alternatives(loader.value(name) or UNKNOWN):
             if isinstance(option, FunctionRef):
-                found.add(option.info)
+                yield option.info, option.receiver
             elif isinstance(option, Instance) and option.info is not None:
-                _add(found, option.info, ("__call__",))
+                yield from _bound(option, option.info, ("__call__",))
     dataset = loader.value("dataset")
     for held in held_objects(dataset, end) if dataset is not None else ():
         if held.info is not None:
             names = SAMPLE_METHODS if is_dataset_class(held.info) else ("__call__", "forward")
-            _add(found, held.info, names)
-    return frozenset(found)
+            yield from _bound(held, held.info, names)
+        elif held.symbol is not None and held.symbol.startswith("torchvision."):
+            # `datasets.MNIST(transform=function)`, `transforms.Lambda(function)`
+            for value in (*held.arguments.positional, *held.arguments.keywords.values()):
+                for option in alternatives(value):
+                    if isinstance(option, FunctionRef):
+                        yield option.info, option.receiver
 
 
-def _add(found: set[FunctionInfo], info: ClassInfo, names: tuple[str, ...]) -> None:
+def _bound(receiver: Instance, info: ClassInfo, names: tuple[str, ...]) -> Iterator[tuple[FunctionInfo, Value]]:
     for name in names:
         function = method(info, name)
         if function is not None:
-            found.add(function)
+            yield function, receiver

@@ -92,15 +92,17 @@ class Event:
 
     `kind`: backward, step, zero_grad, train, eval, iterate (a loader is iterated over).
     `subject`: what it happens to. `stack`: the calls of this file that led to it, outermost first.
+    `origin`: where, with the file. `loops`: the loops around it, those of callers among them.
     `statement`: the statement of the module that was running, None when no module code was.
     """
 
-    __slots__ = ("guarded", "importing", "kind", "loops", "node", "stack", "statement", "subject")
+    __slots__ = ("guarded", "importing", "kind", "loops", "node", "origin", "stack", "statement", "subject")
 
     def __init__(self, kind: str, subject: Value, node: cst.CSTNode, machine: "Interpreter") -> None:
         self.kind = kind
         self.subject = subject
         self.node = node
+        self.origin = machine.here(node)
         self.stack = machine.stack
         self.loops = machine.loops
         self.statement = machine.statement
@@ -119,6 +121,10 @@ class Facts:
         self.calls: dict[int, list[Call]] = {}
         # The same by the qualified name of what was called, in the order in which they run.
         self.calls_by_name: dict[str, list[Call]] = {}
+        # Calls of other files that run in the methods of datasets and transforms.
+        self.calls_elsewhere: dict[str, list[Call]] = {}
+        # What the result of a call is assigned to, by the id of the call.
+        self.assigned: dict[int, cst.BaseExpression] = {}
         # Each DataLoader that is made, also by calls in other files that were led to from here.
         self.loaders: list[Loader] = []
         # What everything holds when all has run.
@@ -144,6 +150,8 @@ class Facts:
         self.calls.clear()
         self.calls_by_name.clear()
         self.loaders.clear()
+        self.assigned.clear()
+        self.calls_elsewhere.clear()
         self.end = State()
         self.losses_elsewhere.clear()
         self.events.clear()

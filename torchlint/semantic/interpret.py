@@ -11,7 +11,7 @@ from typing import Any
 
 import libcst as cst
 
-from torchlint.semantic import attributes, calls, instances, names, objects
+from torchlint.semantic import attributes, calls, datasets, instances, names, objects
 from torchlint.semantic.facts import Event, Facts
 from torchlint.semantic.knowledge import canonical, exports
 from torchlint.semantic.project import Imported, Project, Unit
@@ -105,7 +105,7 @@ class Interpreter:
         self.tried = False
         self.loops: tuple[cst.CSTNode, ...] = ()
         self.active: tuple[FunctionInfo, ...] = ()
-        # The method that gives a dataset's samples, while it runs: helpers then run in a worker.
+        # The method of a dataset or transform that is running, the outermost: what it calls may run in a worker.
         self.sampling: FunctionInfo | None = None
         self.entered: set[FunctionInfo] = set()
         self.fuel = MIN_FUEL + FUEL_PER_LINE * unit.source.rows
@@ -184,6 +184,17 @@ class Interpreter:
                 calls.run_generic(self, function)
                 self.fuel = left - (share - self.fuel)
 
+    def run_workers(self) -> None:
+        """Run what the workers of loaders run of other files, which nothing here calls."""
+        assert self.facts is not None
+        for loader in self.facts.loaders:
+            for info, receiver in tuple(datasets.worker_methods(loader, self.state)):
+                if info.unit is not self.target and info not in self.entered:
+                    left = self.fuel
+                    self.fuel = share = max(left // GENERIC_SHARE, MIN_GENERIC_FUEL)
+                    calls.run_generic(self, FunctionRef(info, receiver))
+                    self.fuel = left - (share - self.fuel)
+
     def run_body(self, body: Sequence[cst.CSTNode]) -> None:
         """Run statements until one of them never ends."""
         statements = _STATEMENTS
@@ -219,6 +230,8 @@ class Interpreter:
         value = self.eval(node.value)
         for target in node.targets:
             self.bind(target.target, value)
+        if type(node.value) is cst.Call and self.facts is not None:
+            self.facts.assigned[id(node.value)] = node.targets[0].target
 
     def _ann_assign(self, node: cst.AnnAssign) -> None:
         if node.value is not None:
@@ -1056,6 +1069,7 @@ def interpret(unit: Unit, project: Project | None) -> Facts:
     machine = Interpreter(unit, project, facts)
     machine.run_module()
     machine.run_uncalled()
+    machine.run_workers()
     facts.end = machine.state
     return facts
 

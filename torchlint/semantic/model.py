@@ -11,7 +11,9 @@ from torchlint.semantic.datasets import Sources
 from torchlint.semantic.facts import Call, Event, Facts
 from torchlint.semantic.interpret import interpret
 from torchlint.semantic.loaders import Loader
+from torchlint.semantic.pipelines import Pipelines, pipelines
 from torchlint.semantic.project import Project, Unit
+from torchlint.semantic.samples import calls_of_sample
 from torchlint.semantic.values import (
     UNKNOWN,
     Cell,
@@ -23,15 +25,18 @@ from torchlint.semantic.values import (
     Value,
     join_all,
 )
+from torchlint.target import ANY, Target
 
 
 class Model:
     """What is known about one file. The file is interpreted when the first question is asked."""
 
-    def __init__(self, unit: Unit, project: Project | None = None) -> None:
+    def __init__(self, unit: Unit, project: Project | None = None, *, target: Target = ANY) -> None:
         self.unit = unit
+        self.target = target
         self.module = unit.module
         self._project = project
+        self._samples: dict[Instance, tuple[Call, ...]] = {}
 
     @cached_property
     def facts(self) -> Facts:
@@ -41,6 +46,8 @@ class Model:
     def close(self) -> None:
         """Let go of what was known. Functions, classes and frames refer to each other in circles; this opens them."""
         facts = self.__dict__.pop("facts", None)
+        self.__dict__.pop("pipelines", None)
+        self._samples.clear()
         if isinstance(facts, Facts):
             facts.close(self.unit)
         self.unit.frame.close()
@@ -66,6 +73,10 @@ class Model:
         for name in names:
             yield from self.facts.calls_by_name.get(name, ())
 
+    def assigned_to(self, call: cst.CSTNode) -> cst.BaseExpression | None:
+        """What the result of a call is assigned to; None where it is used otherwise."""
+        return self.facts.assigned.get(id(call))
+
     @property
     def called(self) -> Iterable[str]:
         """The qualified names of all that is called outside the project."""
@@ -89,6 +100,10 @@ class Model:
         """What an object holds in an attribute when all has run; `UNKNOWN` where nothing is certain."""
         return self.facts.end.get(cell, name) or UNKNOWN
 
+    def global_value(self, name: str) -> Value:
+        """What a name of the module means when all has run; `UNKNOWN` where it is not bound or not certain."""
+        return self.held(self.unit.frame, name)
+
     def held_objects(self, value: Value) -> Iterator[Instance]:
         """An object and all that it holds in attributes, constructor arguments and containers, nearest first."""
         return datasets.held_objects(value, self.facts.end)
@@ -98,8 +113,40 @@ class Model:
         return datasets.elements(value, self.facts.end)
 
     def worker_functions(self, loader: Loader) -> frozenset[FunctionInfo]:
-        """The functions of the project in which a loader's workers start."""
-        return datasets.worker_functions(loader, self.facts.end)
+        """The functions of the project in which a loader's workers start: of its dataset, the transforms and other
+        objects that it holds, `collate_fn` and `worker_init_fn`. What they call runs in the workers too."""
+        known = self._worker_functions.get(id(loader))
+        if known is None:
+            known = frozenset(info for info, _ in datasets.worker_methods(loader, self.facts.end))
+            self._worker_functions[id(loader)] = known
+        return known
+
+    @cached_property
+    def _worker_functions(self) -> dict[int, frozenset[FunctionInfo]]:
+        return {}
+
+    @property
+    def called_by_samples(self) -> Iterable[str]:
+        """The qualified names of all that methods of datasets and transforms in other files call."""
+        return self.facts.calls_elsewhere.keys()
+
+    def sample_calls(self, *names: str) -> Iterator[Call]:
+        """Like `calls_of`, and also the calls in methods of datasets and transforms of other files."""
+        yield from self.calls_of(*names)
+        for name in names:
+            yield from self.facts.calls_elsewhere.get(name, ())
+
+    def calls_of_sample(self, dataset: Instance) -> tuple[Call, ...]:
+        """The calls that getting one sample of a dataset of the project takes, with what this very object holds."""
+        known = self._samples.get(dataset)
+        if known is None:
+            known = self._samples[dataset] = calls_of_sample(dataset, self._project, self.facts.end)
+        return known
+
+    @cached_property
+    def pipelines(self) -> Pipelines:
+        """The transform pipelines of torchvision, and what goes through them."""
+        return pipelines(self)
 
     def place(self, call: Call) -> cst.CSTNode | None:
         """Where a call stands in this file, or what in this file led to it; None where nothing here did."""

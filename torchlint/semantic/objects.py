@@ -20,6 +20,7 @@ from torchlint.semantic.values import (
     MAX_ITEMS,
     NONE,
     UNKNOWN,
+    WIDE_SEED,
     Arguments,
     Array,
     ClassInfo,
@@ -400,6 +401,8 @@ def binary(machine: "Interpreter", left: Value, operator: str, right: Value, nod
         return computed(machine, node, left, right)
     if isinstance(left, (ListRef, TupleOf)) and operator == "Add":
         return _concatenated(machine, left, right, node)
+    if any(isinstance(side, Scalar) and side.kind == WIDE_SEED for side in (left, right)):
+        return Scalar(WIDE_SEED if operator == "Add" else "number", machine.here(node))
     if isinstance(left, Const) and isinstance(right, Const) and operator in _ARITHMETIC:
         return _folded(left, operator, right, machine, node)
     if isinstance(left, ListRef) and operator == "Multiply":

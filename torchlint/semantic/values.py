@@ -15,6 +15,8 @@ import libcst as cst
 if TYPE_CHECKING:
     from torchlint.semantic.project import Unit
 
+# A seed as torch draws it, of 64 bits.
+WIDE_SEED = "wide seed"
 MAX_ALTERNATIVES = 4
 # A list longer than this is known by its elements only.
 MAX_ITEMS = 64
@@ -128,7 +130,7 @@ FALSE = Const(False)
 
 class Scalar(Value):
     """A Python number, string or bool of unknown value; `kind` is int, float, number, str, bool,
-    bytes, or cpus (a positive number of processors)."""
+    bytes, cpus (a positive number of processors), or WIDE_SEED."""
 
     __slots__ = ("kind",)
 

@@ -24,6 +24,7 @@ import tomli
 from torchlint import config
 from torchlint.config import ConfigError, Configuration, Layer, Settings
 from torchlint.discover import is_excluded
+from torchlint.metadata import Metadata
 
 ORIGIN = "editor settings"
 SECTION = "torchlint"
@@ -162,11 +163,12 @@ class Workspace:
         return None if name is None else os.path.join(root, os.path.expanduser(name))
 
     def _files(self, root: str, folder: str) -> Iterator[str]:
-        """The files that may say something about a folder, those that are extended among them."""
+        """The files that may say something about a folder, those that are extended and the project's own among them."""
         named = self._file(root)
         for file in _above(folder) if named is None else [named]:
             yield file
             yield from _extended(file)
+        yield from Metadata().looked_at(folder)
 
 
 def _above(folder: str) -> Iterator[str]:

@@ -6,12 +6,24 @@ from torchlint.semantic.datasets import SUBSET
 from torchlint.semantic.instances import allocate
 from torchlint.semantic.knowledge.contract import Transfer
 from torchlint.semantic.objects import exact_items
-from torchlint.semantic.values import UNKNOWN, Arguments, Const, Instance, Items, Value
+from torchlint.semantic.values import (
+    NONE,
+    UNKNOWN,
+    WIDE_SEED,
+    Arguments,
+    Const,
+    Instance,
+    Items,
+    OneOf,
+    Scalar,
+    Value,
+)
 
 if TYPE_CHECKING:
     from torchlint.semantic.facts import Call
     from torchlint.semantic.interpret import Interpreter
 
+WORKER_INFO = "torch.utils.data._utils.worker.WorkerInfo"
 # Functions that make an object of a class with a name of its own.
 MAKERS = {
     "builtins.open": "builtins.open",
@@ -73,7 +85,24 @@ def _seeded(machine: "Interpreter", call: "Call") -> Value:
     return call.receiver if call.receiver is not None else UNKNOWN
 
 
+def _worker_info(machine: "Interpreter", call: "Call") -> Value:
+    """None in the main process. The seed is one of 64 bits."""
+    info = allocate(machine, call.node, None, WORKER_INFO, call.arguments)
+    origin = machine.here(call.node)
+    for name in ("id", "num_workers"):
+        machine.write(info, name, Scalar("int", origin))
+    machine.write(info, "seed", Scalar(WIDE_SEED, origin))
+    return OneOf((NONE, info))
+
+
+def _initial_seed(machine: "Interpreter", call: "Call") -> Value:
+    return Scalar(WIDE_SEED, machine.here(call.node))
+
+
 TRANSFERS: dict[str, Transfer] = {
+    "torch.utils.data.get_worker_info": _worker_info,
+    "torch.initial_seed": _initial_seed,
+    "torch.seed": _initial_seed,
     "torch.utils.data.random_split": _random_split,
     "numpy.load": _load,
     "torch.Generator.manual_seed": _seeded,

@@ -1,10 +1,12 @@
-"""Datasets and models that packages outside torch make, and numpy."""
+"""Datasets and models that packages outside torch make, images and what transforms make of them, and numpy."""
 
 from typing import TYPE_CHECKING
 
 from torchlint.semantic.instances import allocate
 from torchlint.semantic.knowledge.contract import Transfer
-from torchlint.semantic.values import Array, Value
+from torchlint.semantic.knowledge.vision import TRANSFORM_PACKAGES, TRANSFORMS
+from torchlint.semantic.transforms import BGR_ARRAY, PIL_IMAGE, Kind, image_of, run, steps
+from torchlint.semantic.values import UNKNOWN, Arguments, Array, Const, Device, Symbol, Tensor, Tri, Value
 
 if TYPE_CHECKING:
     from torchlint.semantic.facts import Call
@@ -36,8 +38,83 @@ def _array(machine: "Interpreter", call: "Call") -> Value:
     return Array(machine.here(call.node))
 
 
+# -- images --------------------------------------------------------------------------------------------------
+
+# Methods of PIL images, and functions of OpenCV, that give an image of the same mode.
+SAME_PIL = ("copy", "crop", "effect_spread", "filter", "point", "resize", "rotate", "transform", "transpose")
+SAME_BGR = ("resize", "flip", "GaussianBlur", "blur", "medianBlur", "rotate", "warpAffine", "copyMakeBorder")
+TENSOR_DTYPES = {Kind.FLOAT: "float32", Kind.BYTES: "uint8", Kind.TENSOR: None}
+
+
+def _pil_image(machine: "Interpreter", call: "Call", mode: Value | None = None) -> Value:
+    image = allocate(machine, call.node, None, PIL_IMAGE, Arguments())
+    image.base.pop("mode", None)
+    if isinstance(mode, Const) and isinstance(mode.value, str) and not mode.assumed:
+        image.base["mode"] = Const(mode.value)
+    return image
+
+
+def _open_image(machine: "Interpreter", call: "Call") -> Value:
+    return _pil_image(machine, call)
+
+
+def _new_image(machine: "Interpreter", call: "Call") -> Value:
+    return _pil_image(machine, call, call.argument(0, "mode"))
+
+
+def _image_from_array(machine: "Interpreter", call: "Call") -> Value:
+    # It has as many channels as the array, which is no question of its mode.
+    return _pil_image(machine, call, call.argument(1, "mode") or Const("?"))
+
+
+def _convert(machine: "Interpreter", call: "Call") -> Value:
+    mode = call.argument(0, "mode")
+    return _pil_image(machine, call, mode if isinstance(mode, Const) else Const("?"))
+
+
+def _same_image(machine: "Interpreter", call: "Call") -> Value:
+    """The image that it comes from, so that where it was opened is not lost."""
+    image = call.receiver if call.receiver is not None else call.argument(0, "image", "src")
+    return image if image is not None else UNKNOWN
+
+
+def _imread(machine: "Interpreter", call: "Call") -> Value:
+    flags = call.argument(1, "flags")
+    colours = flags is None or flags == Const(1) or (isinstance(flags, Symbol) and flags.name == "cv2.IMREAD_COLOR")
+    return allocate(machine, call.node, None, BGR_ARRAY, call.arguments) if colours else UNKNOWN
+
+
+def _bytes_tensor(machine: "Interpreter", call: "Call") -> Value:
+    return Tensor(Tri.NO, Device.CPU, "uint8", origin=machine.here(call.node))
+
+
+def _transformed(machine: "Interpreter", call: "Call") -> Value:
+    """What a transform makes of an image."""
+    given = call.arguments.positional
+    if len(given) != 1 or call.receiver is None:
+        return UNKNOWN
+    image, _ = run(steps(call.receiver, machine.state), image_of(given[0]))
+    if image.kind in TENSOR_DTYPES:
+        return Tensor(Tri.NO, Device.CPU, TENSOR_DTYPES[image.kind], origin=machine.here(call.node))
+    return _pil_image(machine, call, Const("?")) if image.kind is Kind.PIL else UNKNOWN
+
+
 TRANSFERS: dict[str, Transfer] = {
     **{f"torchvision.models.{name}": _model for name in CLASSIFIERS},
     "timm.create_model": _model,
     **{f"numpy.{name}": _array for name in ARRAYS},
+    "PIL.Image.open": _open_image,
+    "PIL.Image.new": _new_image,
+    "PIL.Image.fromarray": _image_from_array,
+    f"{PIL_IMAGE}.convert": _convert,
+    **{f"{PIL_IMAGE}.{name}": _same_image for name in SAME_PIL},
+    "PIL.ImageOps.exif_transpose": _same_image,
+    "cv2.imread": _imread,
+    **{f"cv2.{name}": _same_image for name in SAME_BGR},
+    f"{BGR_ARRAY}.copy": _same_image,
+    f"{BGR_ARRAY}.astype": _same_image,
+    **dict.fromkeys(("torchvision.io.read_image", "torchvision.io.decode_image", "torchvision.io.image.read_image"),
+        _bytes_tensor),
+    **{f"{package}{name}.{method}": _transformed
+        for package in TRANSFORM_PACKAGES for name in sorted(TRANSFORMS) for method in ("__call__", "forward")},
 }

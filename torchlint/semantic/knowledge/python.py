@@ -15,6 +15,7 @@ from torchlint.semantic.values import (
     NONE,
     TRUE,
     UNKNOWN,
+    WIDE_SEED,
     Array,
     ClassInfo,
     Const,
@@ -68,6 +69,8 @@ def _scalar(kind: str) -> Transfer:
                 return Const(converters[kind](given.value), given.origin, given.assumed)
             except (ValueError, OverflowError):
                 return Scalar(kind, machine.here(call.node))
+        if kind == "int" and isinstance(given, Scalar) and given.kind == WIDE_SEED:
+            return given
         return Scalar(kind, machine.here(call.node))
 
     return transfer
@@ -100,7 +103,7 @@ def same_elements(machine: "Interpreter", call: "Call") -> Value:
     given = call.argument(0, "iterable", "sequence", "it")
     if given is None:
         return UNKNOWN
-    return Iterated(objects.iterate(machine, given, None), _over(given), given.origin)
+    return Iterated(objects.iterate(machine, given, None), _over(given), given.origin or machine.here(call.node))
 
 
 def _first_argument(call: "Call") -> cst.BaseExpression | None:
@@ -255,7 +258,7 @@ def _filter(machine: "Interpreter", call: "Call") -> Value:
 
 
 def _range(machine: "Interpreter", call: "Call") -> Value:
-    return Iterated(Scalar("int"))
+    return Iterated(Scalar("int"), (), machine.here(call.node))
 
 
 def _nothing(machine: "Interpreter", call: "Call") -> Value:

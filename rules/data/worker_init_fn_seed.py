@@ -1,0 +1,169 @@
+from collections.abc import Iterator
+
+import libcst as cst
+
+from torchlint.diagnostic import Applicability, Category, Severity
+from torchlint.rule import NodeEdit, Repair, Rule
+from torchlint.semantic.facts import Call
+from torchlint.semantic.loaders import Loader
+from torchlint.semantic.values import (
+    TRUE,
+    UNKNOWN,
+    WIDE_SEED,
+    Const,
+    FunctionInfo,
+    FunctionRef,
+    Scalar,
+    Symbol,
+    Tri,
+    alternatives,
+)
+
+# The functions that seed what a worker draws from; Python's own takes a seed of any size.
+SEEDING = ("numpy.random.seed", "random.seed", "torch.manual_seed")
+
+
+class WorkerInitFnSeed(Rule):
+    """Checks for a `worker_init_fn` that raises, or that seeds the workers of each epoch alike.
+
+    Since torch 1.9 the workers' `random`, NumPy and torch generators are seeded anew in each epoch, so a
+    `worker_init_fn` is not needed for that; one that seeds them again can only do worse.
+
+    ## Why is this bad?
+    - `np.random.seed(torch.initial_seed())` raises `ValueError: Seed must be between 0 and 2**32 - 1`: torch's seeds
+      have 64 bits.
+    - `np.random.seed(42)`: all workers draw the same numbers, and each epoch draws them again.
+    - `np.random.seed(42 + worker_id)`: each epoch draws the same numbers.
+    - `np.random.seed(np.random.get_state()[1][0] + worker_id)`, advice from before torch 1.9: NumPy is seeded by an
+      array by then, so that the first word of its state is the same number in each epoch and each run.
+
+    ## Example
+    ```python
+    import numpy as np
+    from torch.utils.data import DataLoader
+
+
+    def seed_worker(worker_id):
+        np.random.seed(worker_id)
+
+
+    def make_loader(dataset):
+        return DataLoader(dataset, num_workers=2, worker_init_fn=seed_worker)
+    ```
+
+    ## Use instead
+    ```python
+    import numpy as np
+    import torch
+    from torch.utils.data import DataLoader
+
+
+    def seed_worker(worker_id):
+        np.random.seed(torch.initial_seed() % 2**32)
+
+
+    def make_loader(dataset):
+        return DataLoader(dataset, num_workers=2, worker_init_fn=seed_worker)
+    ```
+
+    ## Fix safety
+    `% 2**32` is safe: the call raised before. Other seeds become `torch.initial_seed() % 2**32`, which is unsafe:
+    other numbers are drawn.
+
+    ## References
+    - https://docs.pytorch.org/docs/stable/notes/randomness.html#dataloader
+    - https://github.com/pytorch/pytorch/pull/56488
+    """
+
+    code = "TL409"
+    category = Category.SUSPICIOUS
+    fix_safety = Applicability.UNSAFE
+    words = ("worker_init_fn",)
+
+    def leave_Module(self, node: cst.Module) -> None:
+        seen: set[int] = set()
+        for loader in self.model.loaders:
+            for option in alternatives(loader.value("worker_init_fn") or TRUE):
+                if isinstance(option, FunctionRef):
+                    for call in self._seedings(option.info):
+                        if id(call.node) not in seen:
+                            seen.add(id(call.node))
+                            self._check(loader, option, call)
+
+    def _seedings(self, info: FunctionInfo) -> Iterator[Call]:
+        for call in self.model.calls_of(*SEEDING):
+            if call.active[-1:] == (info,) and not call.tests and isinstance(call.node, cst.Call) and call.node.args:
+                yield call
+
+    def _check(self, loader: Loader, function: FunctionRef, call: Call) -> None:
+        assert isinstance(call.node, cst.Call)
+        value, argument = call.argument(0, "seed", "a"), call.node.args[0].value
+        related = [(self.model.origin(function.info.node), "the function that each worker starts with")]
+        own = "torch.initial_seed() % 2**32"
+        if isinstance(value, Scalar) and value.kind == WIDE_SEED:
+            if call.name == "numpy.random.seed" and not self._seeded_small_before(function.info, call):
+                self.report(
+                    call.node,
+                    "torch's seeds have 64 bits; `np.random.seed` takes 32 and raises",
+                    help="take it modulo `2**32`",
+                    severity=Severity.ERROR,
+                    fix=self.fix("take it modulo 2**32", Applicability.SAFE, self._modulo(argument)),
+                    related=related,
+                )
+            return
+        message = self._repeated(loader, function.info, call, argument)
+        if message is not None:
+            self.report(
+                call.node,
+                message,
+                help=f"seed with `{own}`, or leave it out: torch 1.9 and later seed the workers of each epoch anew",
+                fix=self._own_seed(argument, own),
+                related=related,
+            )
+
+    def _own_seed(self, argument: cst.BaseExpression, content: str) -> Repair | None:
+        if self.model.global_value("torch") != Symbol("torch"):
+            return None
+        return self.fix("seed with torch's own seed", Applicability.UNSAFE, self.replace(argument, content))
+
+    def _modulo(self, argument: cst.BaseExpression) -> NodeEdit:
+        text = self.text(argument)
+        plain = isinstance(argument, (cst.Name, cst.Attribute, cst.Call)) or text.startswith("(")
+        return self.replace(argument, f"{text} % 2**32" if plain else f"({text}) % 2**32")
+
+    def _seeded_small_before(self, info: FunctionInfo, call: Call) -> bool:
+        """Whether the function seeds torch itself first: with a small seed, `torch.initial_seed()` is small."""
+        return any(info in other.active for other in self.model.calls_of("torch.manual_seed"))
+
+    def _repeated(self, loader: Loader, info: FunctionInfo, call: Call, argument: cst.BaseExpression) -> str | None:
+        parts = self._parts(info, argument)
+        if parts is None or self.model.target.torch.all_below(1, 9):
+            return None
+        if "state" in parts:
+            return "NumPy's state starts with the same number in each epoch and each run, so this seed never changes"
+        if "id" not in parts:
+            return "all workers are seeded alike and draw the same numbers, in each epoch again"
+        if loader.given("persistent_workers") is not Tri.NO:
+            return None
+        return "the workers are seeded alike in each epoch, so that each draws the same numbers"
+
+    def _parts(self, info: FunctionInfo, node: cst.BaseExpression) -> set[str] | None:
+        """What a seed is computed from: the worker's `id`, a `constant`, NumPy's `state`; None for anything else."""
+        if isinstance(node, cst.BinaryOperation):
+            left, right = self._parts(info, node.left), self._parts(info, node.right)
+            return left | right if left is not None and right is not None else None
+        parameters = info.node.params.params
+        if isinstance(node, cst.Name) and parameters and node.value == parameters[0].name.value:
+            return {"id"}
+        if isinstance(node, cst.Subscript):
+            inner = node.value
+            while isinstance(inner, cst.Subscript):
+                inner = inner.value
+            asked = any(call.node is inner for call in self.model.calls_of("numpy.random.get_state"))
+            return {"state"} if asked else None
+        value = self.model.value(node)
+        if isinstance(value, Const) and isinstance(value.value, int):
+            return {"constant"}
+        # Of a configuration, which no epoch changes.
+        of_seed = isinstance(node, cst.Attribute) and node.attr.value.lower() in ("seed", "random_seed", "manual_seed")
+        return {"constant"} if of_seed and value is UNKNOWN else None

@@ -1,0 +1,224 @@
+"""Lengths of datasets: those that are known, and numbers that a program computes from one.
+
+`formula` reads an expression such as `int(0.8 * len(data))` back through the variables that it went through, so that
+it can be computed for any length of `data`.
+"""
+
+import math
+import operator
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
+
+import libcst as cst
+
+from torchlint.semantic.datasets import SUBSET
+from torchlint.semantic.values import (
+    CONTENT,
+    UNKNOWN,
+    Arguments,
+    Const,
+    Instance,
+    Items,
+    Iterated,
+    ListRef,
+    Scalar,
+    TupleOf,
+    Value,
+)
+
+if TYPE_CHECKING:
+    from torchlint.semantic.model import Model
+
+Number = int | float
+# Variables that an expression may have gone through.
+MAX_STEPS = 24
+# Lengths of the training and of the test part.
+_TRAIN_AND_TEST = {
+    "torchvision.datasets.MNIST": (60_000, 10_000),
+    "torchvision.datasets.FashionMNIST": (60_000, 10_000),
+    "torchvision.datasets.KMNIST": (60_000, 10_000),
+    "torchvision.datasets.CIFAR10": (50_000, 10_000),
+    "torchvision.datasets.CIFAR100": (50_000, 10_000),
+    "torchvision.datasets.USPS": (7_291, 2_007),
+}
+_OPERATORS: dict[type, Callable[[Number, Number], Number]] = {
+    cst.Add: operator.add,
+    cst.Subtract: operator.sub,
+    cst.Multiply: operator.mul,
+    cst.Divide: operator.truediv,
+    cst.FloorDivide: operator.floordiv,
+    cst.Modulo: operator.mod,
+}
+_FUNCTIONS: dict[str, Callable[..., Number]] = {
+    "builtins.int": int,
+    "builtins.float": float,
+    "builtins.round": round,
+    "builtins.abs": abs,
+    "builtins.min": min,
+    "builtins.max": max,
+    "math.floor": math.floor,
+    "math.ceil": math.ceil,
+    "math.trunc": math.trunc,
+    "numpy.floor": lambda x: float(math.floor(x)),
+    "numpy.ceil": lambda x: float(math.ceil(x)),
+    "numpy.round": lambda x: float(round(x)),
+    "numpy.int32": int,
+    "numpy.int64": int,
+}
+
+
+class Formula(NamedTuple):
+    """A number as a function of one unknown, which `at` is given.
+
+    `unknown` is the expression that the unknown stands for, `counted` the value whose length it is, if it is one.
+    Both are None for a plain number.
+    """
+
+    at: Callable[[int], Number]
+    unknown: cst.BaseExpression | None = None
+    counted: cst.BaseExpression | None = None
+
+
+def formula(model: "Model", value: Value, node: cst.BaseExpression | None = None) -> Formula | None:
+    """A value as a formula of one unknown; None where it is computed in ways that cannot be followed.
+
+    `node` is where the value is read, if that is known.
+    """
+    return _of_value(model, value, node, MAX_STEPS)
+
+
+def known_length(model: "Model", value: Value) -> int | None:
+    """How many samples a dataset has, where its arguments or torchvision say so; None where nothing does."""
+    if isinstance(value, TupleOf):
+        return len(value.items)
+    if isinstance(value, Instance) and value.symbol is not None:
+        if value.symbol == "torchvision.datasets.FakeData":
+            return _count(value.arguments.get(0, "size"), 1000, value.arguments)
+        if value.symbol in _TRAIN_AND_TEST:
+            train = _constant(value.arguments.get(1, "train"), True, value.arguments)
+            return _TRAIN_AND_TEST[value.symbol][0 if train else 1] if isinstance(train, bool) else None
+        if value.symbol == SUBSET:
+            indices = value.arguments.get(1, "indices")
+            return known_length(model, indices) if indices is not None else None
+    if isinstance(value, ListRef):
+        held = model.facts.end.get(value, CONTENT)
+        return len(held.items) if isinstance(held, Items) and held.items is not None else None
+    if isinstance(value, Iterated) and value.origin is not None and value.origin.unit is model.unit:
+        found = {_of_range(call.arguments) for call in model.calls(value.origin.node) if call.name == "builtins.range"}
+        return found.pop() if len(found) == 1 else None
+    return None
+
+
+def _of_range(arguments: Arguments) -> int | None:
+    bounds = [_constant(value, None, arguments) for value in arguments.positional]
+    numbers = [bound for bound in bounds if type(bound) is int]
+    if not arguments.complete or not numbers or len(numbers) < len(bounds):
+        return None
+    try:
+        return len(range(*numbers))
+    except (TypeError, ValueError):
+        return None
+
+
+def _constant(value: Value | None, default: object, arguments: Arguments) -> object:
+    """A literal argument, or the default of one that is not given; None where neither is certain."""
+    if value is None:
+        return default if arguments.complete else None
+    return value.value if isinstance(value, Const) and not value.assumed else None
+
+
+def _count(value: Value | None, default: int, arguments: Arguments) -> int | None:
+    found = _constant(value, default, arguments)
+    return found if type(found) is int else None
+
+
+def _of_value(model: "Model", value: Value, node: cst.BaseExpression | None, steps: int) -> Formula | None:
+    if isinstance(value, Const):
+        number = value.value
+        if isinstance(number, bool) or not isinstance(number, (int, float)):
+            return None
+        return Formula(lambda _: number)
+    if steps <= 0:
+        return None
+    if isinstance(node, (cst.Call, cst.BinaryOperation)):
+        return _of_expression(model, node, steps - 1)
+    origin = value.origin if isinstance(value, Scalar) else None
+    if origin is not None and origin.unit is model.unit and origin.node is not node:
+        if isinstance(origin.node, (cst.Call, cst.BinaryOperation)):
+            return _of_expression(model, origin.node, steps - 1)
+        return None
+    if isinstance(node, (cst.Name, cst.Attribute)) and (value is UNKNOWN or isinstance(value, Scalar)):
+        return Formula(lambda n: n, node)
+    return None
+
+
+def _of_expression(model: "Model", node: cst.Call | cst.BinaryOperation, steps: int) -> Formula | None:
+    if isinstance(node, cst.BinaryOperation):
+        operation = _OPERATORS.get(type(node.operator))
+        if operation is None:
+            return None
+        return _combined(model, operation, (node.left, node.right), steps)
+    calls = model.calls(node)
+    names = {call.name for call in calls}
+    if len(names) != 1 or not all(call.certain for call in calls):
+        return None
+    name = names.pop() or ""
+    if name == "builtins.len" and len(node.args) == 1:
+        value = model.value(node)
+        if isinstance(value, Const):
+            return _of_value(model, value, None, steps)
+        return Formula(lambda n: n, node, node.args[0].value)
+    function = _FUNCTIONS.get(name)
+    if function is None or any(arg.star or arg.keyword is not None for arg in node.args):
+        return None
+    return _combined(model, function, tuple(arg.value for arg in node.args), steps)
+
+
+def _combined(
+    model: "Model", function: Callable[..., Number], nodes: tuple[cst.BaseExpression, ...], steps: int
+) -> Formula | None:
+    parts = []
+    for node in nodes:
+        part = _of_value(model, model.value(node), node, steps)
+        if part is None:
+            return None
+        parts.append(part)
+    if not same_unknown(model, parts):
+        return None
+    first = next((part for part in parts if part.unknown is not None), None)
+    return Formula(
+        lambda n: function(*[part.at(n) for part in parts]),
+        first.unknown if first is not None else None,
+        first.counted if first is not None else None,
+    )
+
+
+def same_unknown(model: "Model", parts: "list[Formula]") -> bool:
+    """Whether all formulas are of one and the same unknown, as far as they have one."""
+    known = [part for part in parts if part.unknown is not None]
+    return all(_is_same(model, known[0], part) for part in known[1:])
+
+
+def _is_same(model: "Model", one: Formula, other: Formula) -> bool:
+    if one.unknown is other.unknown:
+        return True
+    if one.counted is not None and other.counted is not None:
+        return is_same_object(model, one.counted, other.counted)
+    return (
+        one.unknown is not None
+        and other.unknown is not None
+        and _text(model, one.unknown) == _text(model, other.unknown)
+    )
+
+
+def is_same_object(model: "Model", one: cst.BaseExpression, other: cst.BaseExpression) -> bool:
+    """Whether two expressions are the same object: what they are says so, or, where that is unknown, how they are
+    written."""
+    first, second = model.value(one), model.value(other)
+    if isinstance(first, Instance) or isinstance(second, Instance):
+        return first is second
+    return _text(model, one) == _text(model, other)
+
+
+def _text(model: "Model", node: cst.BaseExpression) -> str:
+    return model.module.code_for_node(node)

@@ -11,8 +11,9 @@ from torchlint.semantic.values import FALSE, Const, Instance, Iterated, Scalar, 
 class NextIterInLoop(Rule):
     """Checks for `next(iter(loader))` in a loop, which starts from the beginning each time.
 
-    Reported are loops that count or run over another loader, where the loader has a fixed order or worker
-    processes. Once an epoch, beside a loop over batches, is meant as a sample and not reported.
+    Reported are loops that count or run over another loader, where the loader has a fixed order and a model runs on
+    the batches, or where it has worker processes. Once an epoch, beside a loop over batches, is meant as a sample
+    and not reported.
 
     ## Why is this bad?
     `iter(loader)` starts a new pass over the data. Without `shuffle` each `next` gives the first batch again, so a
@@ -24,9 +25,11 @@ class NextIterInLoop(Rule):
     import torch
     from torch.utils.data import DataLoader, TensorDataset
 
-    loader = DataLoader(TensorDataset(torch.arange(100)), batch_size=2)
+    loader = DataLoader(TensorDataset(torch.randn(100, 4)), batch_size=2)
+    layer = torch.nn.Linear(4, 1)
     for step in range(50):
         (batch,) = next(iter(loader))
+        print(layer(batch))
     ```
 
     ## Use instead
@@ -34,9 +37,10 @@ class NextIterInLoop(Rule):
     import torch
     from torch.utils.data import DataLoader, TensorDataset
 
-    loader = DataLoader(TensorDataset(torch.arange(100)), batch_size=2)
-    for step, (batch,) in enumerate(loader):
-        print(step, batch)
+    loader = DataLoader(TensorDataset(torch.randn(100, 4)), batch_size=2)
+    layer = torch.nn.Linear(4, 1)
+    for (batch,) in loader:
+        print(layer(batch))
     ```
 
     ## References
@@ -99,8 +103,15 @@ class NextIterInLoop(Rule):
             for event in self.model.events
         )
 
+    def _runs_model(self, loop: cst.CSTNode) -> bool:
+        """Whether a model learns or predicts in the loop; without one, the same batch may well be meant."""
+        if any(event.kind in ("backward", "step") and loop in event.loops for event in self.model.events):
+            return True
+        forwards = [name for name in self.model.called if name.endswith(".forward")]
+        return any(loop in call.loops for call in self.model.calls_of(*forwards))
+
     def _report(self, call: Call, loader: Loader, loop: cst.CSTNode) -> None:
-        if _has_fixed_order(loader):
+        if _has_fixed_order(loader) and self._runs_model(loop):
             message = "`next(iter(loader))` in a loop gives the first batch each time"
         elif loader.workers is Tri.YES and loader.value("persistent_workers") in (None, FALSE):
             message = "`next(iter(loader))` in a loop starts the loader's workers anew for each batch"

@@ -79,28 +79,16 @@ class TransformOrder(Rule):
 
     def _reorder(self, problem: Problem, made: Made | None) -> Repair | None:
         """Move the only `ToTensor()` of a list before the first step that takes tensors only."""
-        if made is None or not problem.always or not isinstance(made.node, cst.Call) or not made.node.args:
+        if made is None or not problem.always:
             return None
-        written = made.node.args[0].value
-        if not isinstance(written, (cst.List, cst.Tuple)):
-            return None
-        nodes = [element.value for element in written.elements]
-        steps = list(made.steps)
-        if [step.origin.node if step.origin is not None else None for step in steps] != nodes:
-            return None
-        converters = [index for index, step in enumerate(steps) if step.name == "ToTensor"]
-        first = next((index for index, step in enumerate(steps) if step.name in TENSORS_ONLY), None)
+        converters = [index for index, step in enumerate(made.steps) if step.name == "ToTensor"]
+        first = next((index for index, step in enumerate(made.steps) if step.name in TENSORS_ONLY), None)
         if first is None or len(converters) != 1 or converters[0] < first:
             return None
-        order = list(range(len(steps)))
-        order.insert(first, order.pop(converters[0]))
-        if any(found.fault is Fault.KIND for found in run([steps[index] for index in order])[1]):
+        moved = made.moved(converters[0], first)
+        if moved is None or any(found.fault is Fault.KIND for found in run(moved[0])[1]):
             return None
-        edits = [
-            self.replace(nodes[place], self.text(nodes[index]))
-            for place, index in enumerate(order)
-            if place != index
-        ]
+        edits = [self.replace(place, self.text(source)) for place, source in moved[1]]
         return self.fix("move `ToTensor()` before it", Applicability.SAFE, *edits)
 
 
@@ -124,7 +112,9 @@ def _help(problem: Problem) -> str:
     if problem.blamed is not step:
         return f"put `{step.name}()` before it"
     if kind is Kind.BYTES:
-        return "convert to floats first: `ToTensor()` in place of `PILToTensor()`, or `ConvertImageDtype(torch.float32)`"
+        return (
+            "convert to floats first: `ToTensor()` in place of `PILToTensor()`, or `ConvertImageDtype(torch.float32)`"
+        )
     if kind is Kind.PIL:
         return "put `ToTensor()` before it" if step.name != "ToPILImage" else "leave it out"
     if kind is Kind.CROPS:

@@ -3,7 +3,7 @@ from collections.abc import Iterator
 import libcst as cst
 
 from torchlint.diagnostic import Applicability, Category, Severity
-from torchlint.rule import NodeEdit, Repair, Rule
+from torchlint.rule import Repair, Rule
 from torchlint.semantic.facts import Call
 from torchlint.semantic.loaders import Loader
 from torchlint.semantic.values import (
@@ -16,6 +16,7 @@ from torchlint.semantic.values import (
     Scalar,
     Symbol,
     Tri,
+    Value,
     alternatives,
 )
 
@@ -91,33 +92,39 @@ class WorkerInitFnSeed(Rule):
                             self._check(loader, option, call)
 
     def _seedings(self, info: FunctionInfo) -> Iterator[Call]:
-        for call in self.model.calls_of(*SEEDING):
+        for call in self.model.sample_calls(*SEEDING):
             if call.active[-1:] == (info,) and not call.tests and isinstance(call.node, cst.Call) and call.node.args:
                 yield call
 
     def _check(self, loader: Loader, function: FunctionRef, call: Call) -> None:
         assert isinstance(call.node, cst.Call)
         value, argument = call.argument(0, "seed", "a"), call.node.args[0].value
-        related = [(self.model.origin(function.info.node), "the function that each worker starts with")]
+        here = call.origin.unit is self.model.unit
+        # Of a function in another file, the loader that is given it is what stands here.
+        place = call.node if here else self.model.place(loader.call)
+        if place is None:
+            return
+        origin = function.origin if here else call.origin
+        related = [(origin, "the function that each worker starts with" if here else "it is seeded here")]
         own = "torch.initial_seed() % 2**32"
         if isinstance(value, Scalar) and value.kind == WIDE_SEED:
             if call.name == "numpy.random.seed" and not self._seeded_small_before(function.info, call):
                 self.report(
-                    call.node,
+                    place,
                     "torch's seeds have 64 bits; `np.random.seed` takes 32 and raises",
                     help="take it modulo `2**32`",
                     severity=Severity.ERROR,
-                    fix=self.fix("take it modulo 2**32", Applicability.SAFE, self._modulo(argument)),
+                    fix=self._modulo(argument) if here else None,
                     related=related,
                 )
             return
         message = self._repeated(loader, function.info, call, argument)
         if message is not None:
             self.report(
-                call.node,
+                place,
                 message,
                 help=f"seed with `{own}`, or leave it out: torch 1.9 and later seed the workers of each epoch anew",
-                fix=self._own_seed(argument, own),
+                fix=self._own_seed(argument, own) if here else None,
                 related=related,
             )
 
@@ -126,17 +133,19 @@ class WorkerInitFnSeed(Rule):
             return None
         return self.fix("seed with torch's own seed", Applicability.UNSAFE, self.replace(argument, content))
 
-    def _modulo(self, argument: cst.BaseExpression) -> NodeEdit:
+    def _modulo(self, argument: cst.BaseExpression) -> Repair:
         text = self.text(argument)
         plain = isinstance(argument, (cst.Name, cst.Attribute, cst.Call)) or text.startswith("(")
-        return self.replace(argument, f"{text} % 2**32" if plain else f"({text}) % 2**32")
+        edit = self.replace(argument, f"{text} % 2**32" if plain else f"({text}) % 2**32")
+        return self.fix("take it modulo 2**32", Applicability.SAFE, edit)
 
     def _seeded_small_before(self, info: FunctionInfo, call: Call) -> bool:
         """Whether the function seeds torch itself first: with a small seed, `torch.initial_seed()` is small."""
-        return any(info in other.active for other in self.model.calls_of("torch.manual_seed"))
+        return any(info in other.active for other in self.model.sample_calls("torch.manual_seed"))
 
     def _repeated(self, loader: Loader, info: FunctionInfo, call: Call, argument: cst.BaseExpression) -> str | None:
-        parts = self._parts(info, argument)
+        value = call.argument(0, "seed", "a")
+        parts = {"constant"} if _is_number(value) else self._parts(info, argument)
         if parts is None or self.model.target.torch.all_below(1, 9):
             return None
         if "state" in parts:
@@ -159,11 +168,15 @@ class WorkerInitFnSeed(Rule):
             inner = node.value
             while isinstance(inner, cst.Subscript):
                 inner = inner.value
-            asked = any(call.node is inner for call in self.model.calls_of("numpy.random.get_state"))
+            asked = any(call.node is inner for call in self.model.sample_calls("numpy.random.get_state"))
             return {"state"} if asked else None
         value = self.model.value(node)
-        if isinstance(value, Const) and isinstance(value.value, int):
+        if isinstance(node, cst.Integer) or _is_number(value):
             return {"constant"}
         # Of a configuration, which no epoch changes.
         of_seed = isinstance(node, cst.Attribute) and node.attr.value.lower() in ("seed", "random_seed", "manual_seed")
         return {"constant"} if of_seed and value is UNKNOWN else None
+
+
+def _is_number(value: Value | None) -> bool:
+    return isinstance(value, Const) and isinstance(value.value, int)

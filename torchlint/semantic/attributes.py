@@ -335,6 +335,9 @@ def _super_attribute(machine: "Interpreter", value: SuperRef, name: str) -> Valu
         return UNKNOWN
     mro = receiver.info.mro
     rest = mro[mro.index(value.after) + 1 :] if value.after in mro else value.after.mro[1:]
+    if name == "__init__" and rest and isinstance(rest[0], Symbol) and rest[0].name.startswith("torchvision.datasets."):
+        # What a dataset of torchvision is given is what it is, as for torch's own classes.
+        return Method(receiver, f"{rest[0].name}.{name}")
     found = from_class(machine, rest, name, receiver)
     if found is not None:
         return found

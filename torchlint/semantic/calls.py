@@ -65,6 +65,9 @@ TRANSPARENT = frozenset({
     "torch._dynamo.disable", "torch.compiler.disable", "contextlib.contextmanager",
 })  # fmt: skip
 GRAD_OFF_WORDS = ("no_grad", "inference_mode", "set_grad_enabled", "eval_mode")
+# Calls of these on something unknown are named, so that rules find them.
+UNKNOWN_RECEIVER = "#unknown"
+MOVES = frozenset({"cuda", "to"})
 # Methods of datasets and transforms that the workers of a loader run.
 SAMPLING = frozenset({*SAMPLE_METHODS, "__call__"})
 SCRIPT_WORDS = (".backward(", "__main__")
@@ -133,8 +136,12 @@ def _dispatch(machine: "Interpreter", fact: Call) -> Value:
     if isinstance(callee, Instance):
         return call_instance(machine, callee, fact)
     func = fact.node.func if isinstance(fact.node, cst.Call) else None
-    if isinstance(func, cst.Attribute) and func.attr.value == "requires_grad_":
-        instances.freeze_unknown(machine)
+    if isinstance(func, cst.Attribute):
+        if func.attr.value == "requires_grad_":
+            instances.freeze_unknown(machine)
+        elif func.attr.value in MOVES:
+            # Of whatever it is: only tensors and modules have these.
+            fact.name = f"{UNKNOWN_RECEIVER}.{func.attr.value}"
     instances.escape(machine, fact.arguments)
     return UNKNOWN
 

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from torchlint.semantic.values import (
     CONTENT,
+    NONE,
+    PARTIAL,
     UNKNOWN,
     ClassInfo,
     DictRef,
@@ -15,6 +17,7 @@ from torchlint.semantic.values import (
     Items,
     ListRef,
     Method,
+    Tri,
     TupleOf,
     Value,
     alternatives,
@@ -117,6 +120,17 @@ def elements(value: Value, end: "State") -> tuple[Value, ...] | None:
     return None
 
 
+def collates_by_default(loader: "Loader") -> Tri:
+    """Whether a loader makes its batches by `default_collate`."""
+    if loader.of_graphs:
+        return Tri.NO
+    size = loader.value("batch_size")
+    whole = size is not None and NONE in alternatives(size)
+    if loader.given("collate_fn") is Tri.YES or size == NONE:
+        return Tri.NO
+    return Tri.MAYBE if whole or loader.given("collate_fn") is Tri.MAYBE else Tri.YES
+
+
 def held_objects(root: Value, end: "State") -> Iterator[Instance]:
     """An object and all that it holds in attributes, constructor arguments and containers, nearest first."""
     pending: list[Value] = [root]
@@ -155,6 +169,8 @@ def worker_methods(loader: "Loader", end: "State") -> Iterator[tuple[FunctionInf
     """
     for name in ("collate_fn", "worker_init_fn"):
         for option in alternatives(loader.value(name) or UNKNOWN):
+            if isinstance(option, Instance) and option.symbol == PARTIAL:
+                option = option.arguments.get(0) or UNKNOWN
             if isinstance(option, FunctionRef):
                 yield option.info, option.receiver
             elif isinstance(option, Instance) and option.info is not None:

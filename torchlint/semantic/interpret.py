@@ -192,7 +192,9 @@ class Interpreter:
                 if info.unit is not self.target and info not in self.entered:
                     left = self.fuel
                     self.fuel = share = max(left // GENERIC_SHARE, MIN_GENERIC_FUEL)
+                    self.sampling = info
                     calls.run_generic(self, FunctionRef(info, receiver))
+                    self.sampling = None
                     self.fuel = left - (share - self.fuel)
 
     def run_body(self, body: Sequence[cst.CSTNode]) -> None:
@@ -519,9 +521,9 @@ class Interpreter:
 
     def _function_def(self, node: cst.FunctionDef) -> None:
         decorators = tuple(self._decorator(decorator.decorator) for decorator in node.decorators)
-        function = FunctionRef(
-            FunctionInfo(node, self.unit, names.closure(self.frame), self._defaults(node.params), decorators)
-        )
+        info = FunctionInfo(node, self.unit, names.closure(self.frame), self._defaults(node.params), decorators)
+        info.guarded, info.statement = self.guarded, self.statement
+        function = FunctionRef(info)
         if self.unit is self.target:
             self.functions.append(function)
         if not any(_is_accessor(decorator.decorator) for decorator in node.decorators):
@@ -551,6 +553,8 @@ class Interpreter:
         for decorator in node.decorators:
             self.eval(decorator.decorator)
         info = ClassInfo(node, self.unit, tuple(bases), bool(node.decorators))
+        info.is_local = names.closure(self.frame).parent is not None
+        info.guarded = self.guarded and not info.is_local
         if self.unit is self.target:
             self.classes.append(info)
             if self.facts is not None:
@@ -1002,6 +1006,7 @@ class Interpreter:
 
     def _lambda(self, node: cst.Lambda) -> Value:
         info = FunctionInfo(node, self.unit, names.closure(self.frame), self._defaults(node.params))
+        info.guarded, info.statement = self.guarded, self.statement
         function = FunctionRef(info)
         if self.unit is self.target:
             self.functions.append(function)

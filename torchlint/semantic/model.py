@@ -1,5 +1,6 @@
 """The one façade that rules ask: what expressions are, what calls were given, what happens in loops."""
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 
@@ -12,20 +13,28 @@ from torchlint.semantic.facts import Call, Event, Facts
 from torchlint.semantic.interpret import interpret
 from torchlint.semantic.loaders import Loader
 from torchlint.semantic.pipelines import Pipelines, pipelines
+from torchlint.semantic.pickling import Unpicklable, unpicklable
 from torchlint.semantic.project import Project, Unit
-from torchlint.semantic.samples import calls_of_sample
+from torchlint.semantic.samples import Sample, sample
 from torchlint.semantic.values import (
     UNKNOWN,
     Cell,
     ClassInfo,
+    Const,
     FunctionInfo,
+    FunctionRef,
     Instance,
     Origin,
+    Tri,
     TupleOf,
     Value,
     join_all,
 )
 from torchlint.target import ANY, Target
+
+
+# What only notebooks of Colab and Kaggle have, in their metadata or in their paths.
+_HOSTS = re.compile(r'"colab"\s*:|google\.colab|/kaggle/')
 
 
 class Model:
@@ -36,7 +45,7 @@ class Model:
         self.target = target
         self.module = unit.module
         self._project = project
-        self._samples: dict[Instance, tuple[Call, ...]] = {}
+        self._samples: dict[Instance, Sample] = {}
 
     @cached_property
     def facts(self) -> Facts:
@@ -96,6 +105,13 @@ class Model:
         """The datasets that a loader reads in the end, behind subsets and concatenations."""
         return datasets.sources(loader.value("dataset"), self.facts.end)
 
+    def readers(self, info: FunctionInfo) -> Iterator[tuple[Loader, Instance]]:
+        """The loaders that get their samples by a method, each with the dataset that it reads."""
+        for loader in self.loaders:
+            for dataset in self.sources(loader).datasets:
+                if dataset.info is not None and datasets.method(dataset.info, info.name) is info:
+                    yield loader, dataset
+
     def held(self, cell: Cell, name: str) -> Value:
         """What an object holds in an attribute when all has run; `UNKNOWN` where nothing is certain."""
         return self.facts.end.get(cell, name) or UNKNOWN
@@ -138,15 +154,54 @@ class Model:
 
     def calls_of_sample(self, dataset: Instance) -> tuple[Call, ...]:
         """The calls that getting one sample of a dataset of the project takes, with what this very object holds."""
+        return self._sample(dataset).calls
+
+    def sample(self, dataset: Instance) -> Value:
+        """One sample of a dataset of the project, by what this very object holds; lists and dicts are `Items` and
+        `Entries`. `UNKNOWN` where nothing is certain."""
+        return self._sample(dataset).value
+
+    def _sample(self, dataset: Instance) -> Sample:
         known = self._samples.get(dataset)
         if known is None:
-            known = self._samples[dataset] = calls_of_sample(dataset, self._project, self.facts.end)
+            known = self._samples[dataset] = sample(dataset, self._project, self.facts.end)
         return known
 
     @cached_property
     def pipelines(self) -> Pipelines:
         """The transform pipelines of torchvision, and what goes through them."""
         return pipelines(self)
+
+    def unpicklable(self, value: Value) -> Iterator[Unpicklable]:
+        """What certainly cannot be pickled of all that an object holds."""
+        return unpicklable(value, self.facts.end)
+
+    def forks(self, loader: Loader) -> Tri:
+        """Whether the workers of a loader are forked, by what it is told, what the script sets, and the target."""
+        told = loader.start_method
+        set_here = [event.subject for event in self.events if event.kind == "start-method"]
+        if told is not None or set_here:
+            method = told if told is not None else set_here[0]
+            if not isinstance(method, Const) or len(set_here) > 1:
+                return Tri.MAYBE
+            return Tri.YES if method.value == "fork" else Tri.NO
+        if self.target.forks or self._is_hosted:
+            return Tri.YES
+        return Tri.NO if self.target.never_forks else Tri.MAYBE
+
+    @cached_property
+    def _is_hosted(self) -> bool:
+        """Whether a notebook says that it is one of Colab or Kaggle, which run on Linux, with a Python that forks."""
+        source = self.unit.source
+        return bool(source.cells) and _HOSTS.search(source.file_text) is not None
+
+    def statement_of(self, function: cst.Lambda) -> cst.CSTNode | None:
+        """The statement of the module in which a lambda stands; None where it is part of a function or class."""
+        for value in self.values(function):
+            if isinstance(value, FunctionRef) and not value.info.is_local:
+                statement = value.info.statement
+                return statement if isinstance(statement, cst.SimpleStatementLine) else None
+        return None
 
     def place(self, call: Call) -> cst.CSTNode | None:
         """Where a call stands in this file, or what in this file led to it; None where nothing here did."""

@@ -405,7 +405,16 @@ def binary(machine: "Interpreter", left: Value, operator: str, right: Value, nod
         return Scalar(WIDE_SEED if operator == "Add" else "number", machine.here(node))
     if isinstance(left, Const) and isinstance(right, Const) and operator in _ARITHMETIC:
         return _folded(left, operator, right, machine, node)
-    if isinstance(left, ListRef) and operator == "Multiply":
+    if isinstance(left, (ListRef, TupleOf)) and operator == "Multiply":
+        items = exact_items(machine, left)
+        times = right.value if isinstance(right, Const) and not right.assumed else None
+        if items is not None and isinstance(times, int) and len(items) * times <= MAX_ITEMS:
+            repeated = items * times
+            if isinstance(left, TupleOf):
+                return TupleOf(repeated, machine.here(node))
+            return machine.allocate_list(node, Items(repeated))
+        if isinstance(left, TupleOf):
+            return UNKNOWN
         held = content(machine, left)
         return machine.allocate_list(
             node, Items(None, held.any if held is not None else UNKNOWN, held.last if held else None)

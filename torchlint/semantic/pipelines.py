@@ -30,7 +30,6 @@ from torchlint.semantic.transforms import (
 )
 from torchlint.semantic.values import (
     NONE,
-    UNKNOWN,
     ClassInfo,
     Const,
     Instance,
@@ -129,6 +128,24 @@ class Made(NamedTuple):
 
     node: cst.CSTNode
     steps: tuple[Step, ...]
+
+    def moved(
+        self, step: int, to: int
+    ) -> tuple[tuple[Step, ...], list[tuple[cst.BaseExpression, cst.BaseExpression]]] | None:
+        """The steps when one of them is moved forward, and what has to be written in place of what for that.
+
+        None where the steps are not written one by one in the call.
+        """
+        written = self.node.args[0].value if isinstance(self.node, cst.Call) and self.node.args else None
+        if not isinstance(written, (cst.List, cst.Tuple)):
+            return None
+        nodes = [element.value for element in written.elements]
+        if [made.origin.node if made.origin is not None else None for made in self.steps] != nodes:
+            return None
+        order = list(range(len(nodes)))
+        order.insert(to, order.pop(step))
+        changes = [(nodes[place], nodes[index]) for place, index in enumerate(order) if place != index]
+        return tuple(self.steps[index] for index in order), changes
 
 
 class Wrong(NamedTuple):
@@ -272,7 +289,12 @@ def _of_calls(
 ) -> Iterator[Use]:
     for call in calls:
         receiver = call.receiver
-        if not call.certain or call.name is None or not call.name.endswith(_CALLED) or not isinstance(receiver, Instance):
+        if (
+            not call.certain
+            or call.name is None
+            or not call.name.endswith(_CALLED)
+            or not isinstance(receiver, Instance)
+        ):
             continue
         if transform_class(receiver.symbol) is None or len(call.arguments.positional) != 1:
             continue

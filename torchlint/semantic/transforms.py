@@ -16,6 +16,7 @@ from torchlint.semantic.knowledge.vision import (
     BYTES_ONLY,
     RANDOM,
     RANDOM_GEOMETRY,
+    SIZING,
     TENSORS_ONLY,
     WITHIN_UNIT,
     transform_class,
@@ -35,7 +36,6 @@ from torchlint.semantic.values import (
     Tensor,
     TupleOf,
     Value,
-    alternatives,
 )
 
 if TYPE_CHECKING:
@@ -96,6 +96,11 @@ class Step:
     def argument(self, index: int | None, *names: str) -> Value | None:
         """An argument of its constructor; None when it is not given."""
         return self.value.arguments.get(index, *names) if isinstance(self.value, Instance) else None
+
+    @property
+    def inside_all(self) -> tuple["Step", ...]:
+        """The steps of all its choices."""
+        return tuple(step for choice in self.inside for step in choice)
 
     @property
     def chance(self) -> float:
@@ -236,7 +241,7 @@ def random_steps(pipeline: Sequence[Step], *, geometry: bool = False) -> Iterato
     """The steps that change an image by chance; with `geometry` those that move pixels."""
     names = RANDOM_GEOMETRY if geometry else RANDOM
     for step in every_step(pipeline):
-        if step.name in names and 0 < step.chance and (names[step.name] is None or step.chance < 1):
+        if step.name in names and step.chance > 0 and (names[step.name] is None or step.chance < 1):
             if not _is_fixed(step):
                 yield step
 
@@ -249,10 +254,36 @@ def _is_fixed(step: Step) -> bool:
             return degrees.value == 0
         return isinstance(degrees, TupleOf) and len(degrees.items) == 2 and degrees.items[0] == degrees.items[1]
     if step.name == "ColorJitter":
-        return isinstance(step.value, Instance) and step.value.arguments.complete and not (
-            step.value.arguments.positional or step.value.arguments.keywords
+        return (
+            isinstance(step.value, Instance)
+            and step.value.arguments.complete
+            and not (step.value.arguments.positional or step.value.arguments.keywords)
         )
     return False
+
+
+def resized_by_short_side(pipeline: Sequence[Step], end: "State") -> Step | None:
+    """The last `Resize` with one number, if the images have no common size after the pipeline for all that is known.
+
+    None as well where any step may give them one.
+    """
+    last: Step | None = None
+    for step in pipeline:
+        if not step.name or step.name in SIZING:
+            return None
+        if any(inner.name in SIZING or inner.name == "Resize" or not inner.name for inner in every_step(step.inside_all)):
+            return None
+        if step.name == "Resize":
+            size = step.argument(0, "size")
+            if size is None or step.argument(2, "max_size") is not None:
+                return None
+            items = _items(size, end)
+            if items is not None and len(items) == 1:
+                size = items[0]
+            if not isinstance(size, Const) or not isinstance(size.value, int):
+                return None
+            last = step
+    return last
 
 
 def image_of(value: Value | None) -> Image:
@@ -307,7 +338,7 @@ def _apply(step: Step, image: Image, problems: list[Problem]) -> Image:
         problems.append(Problem(Fault.RANGE, step, image, chance == 1))
     if step.name == "Normalize":
         widths = step.widths
-        if not _fits(step, image.channels):
+        if not fits(step, image.channels):
             problems.append(Problem(Fault.CHANNELS, step, image))
             return ANYTHING
         if step.version == 2 and image.kind in (Kind.ARRAY, Kind.UNKNOWN):
@@ -345,7 +376,9 @@ def _choose(step: Step, image: Image, problems: list[Problem]) -> Image:
         return ANYTHING
     if any(result.channels != first.channels for result in results):
         first = replace(first, channels=None)
-    return first if all(result.normalized is first.normalized for result in results) else replace(first, normalized=None)
+    return (
+        first if all(result.normalized is first.normalized for result in results) else replace(first, normalized=None)
+    )
 
 
 def _kind_problem(step: Step, image: Image) -> bool:
@@ -486,7 +519,7 @@ def _width(value: Value, end: "State") -> int | None:
     return 0 if number or (isinstance(value, Scalar) and value.kind == "float") else None
 
 
-def _fits(step: Step, channels: int | None) -> bool:
+def fits(step: Step, channels: int | None) -> bool:
     """Whether `Normalize` takes that many channels, by torch's rules of broadcasting; v2 lets one channel become
     more, which nobody wants."""
     if step.widths is None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 # A seed as torch draws it, of 64 bits.
 WIDE_SEED = "wide seed"
+PARTIAL = "functools.partial"
 MAX_ALTERNATIVES = 4
 # A list longer than this is known by its elements only.
 MAX_ITEMS = 64
@@ -434,6 +435,8 @@ CONTENT = "#content"
 TRAINING = "#training"
 DEVICE = "#device"
 FROZEN = "#frozen"
+# What a defaultdict makes its values with.
+FACTORY = "#factory"
 
 
 class Items(Value):
@@ -490,9 +493,15 @@ class Entries(Value):
 
 
 class FunctionInfo:
-    """A function or lambda as written: its node, its file, the frame it was defined in, its decorators."""
+    """A function or lambda as written: its node, its file, the frame it was defined in, its decorators.
 
-    __slots__ = ("closure", "decorators", "defaults", "name", "node", "owner", "unit")
+    `guarded`: it is defined under `if __name__ == "__main__":`, so that no other process finds it.
+    `statement`: the statement of the module that it stands in; None where no module code defines it.
+    """
+
+    __slots__ = (
+        "closure", "decorators", "defaults", "guarded", "name", "node", "owner", "statement", "unit",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -509,7 +518,14 @@ class FunctionInfo:
         self.defaults = defaults
         self.decorators = decorators
         self.owner = owner
+        self.guarded = False
+        self.statement: cst.CSTNode | None = None
         self.name = node.name.value if isinstance(node, cst.FunctionDef) else "<lambda>"
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is defined in a function."""
+        return self.closure.parent is not None
 
     def __repr__(self) -> str:
         return f"FunctionInfo({self.name})"
@@ -533,9 +549,13 @@ class FunctionRef(Value):
 
 
 class ClassInfo(Cell):
-    """A class of the project; its content are the class attributes, methods among them."""
+    """A class of the project; its content are the class attributes, methods among them.
 
-    __slots__ = ("bases", "decorated", "mro", "name", "node", "setters", "unit")
+    `guarded`: it is defined under `if __name__ == "__main__":`, so that no other process finds it.
+    `is_local`: it is defined in a function.
+    """
+
+    __slots__ = ("bases", "decorated", "guarded", "is_local", "mro", "name", "node", "setters", "unit")
 
     def __init__(self, node: cst.ClassDef, unit: "Unit", bases: tuple[Value, ...], decorated: bool) -> None:
         self.node = node
@@ -543,6 +563,7 @@ class ClassInfo(Cell):
         self.name = node.name.value
         self.bases = bases
         self.decorated = decorated
+        self.guarded = self.is_local = False
         self.origin = Origin(node, unit)
         self.base = {}
         self.written = set()

@@ -113,8 +113,13 @@ TRANSFERS: dict[str, Transfer] = {
     **{f"cv2.{name}": _same_image for name in SAME_BGR},
     f"{BGR_ARRAY}.copy": _same_image,
     f"{BGR_ARRAY}.astype": _same_image,
-    **dict.fromkeys(("torchvision.io.read_image", "torchvision.io.decode_image", "torchvision.io.image.read_image"),
-        _bytes_tensor),
-    **{f"{package}{name}.{method}": _transformed
-        for package in TRANSFORM_PACKAGES for name in sorted(TRANSFORMS) for method in ("__call__", "forward")},
+    **dict.fromkeys(
+        ("torchvision.io.read_image", "torchvision.io.decode_image", "torchvision.io.image.read_image"), _bytes_tensor
+    ),
+    **{
+        f"{package}{name}.{method}": _transformed
+        for package in TRANSFORM_PACKAGES
+        for name in sorted(TRANSFORMS)
+        for method in ("__call__", "forward")
+    },
 }

@@ -11,11 +11,15 @@ from torchlint.semantic.knowledge.contract import Transfer
 from torchlint.semantic.loaders import is_loader
 from torchlint.semantic.values import (
     CONTENT,
+    MAX_ITEMS,
+    FACTORY,
     FALSE,
     NONE,
+    PARTIAL,
     TRUE,
     UNKNOWN,
     WIDE_SEED,
+    Arguments,
     Array,
     ClassInfo,
     Const,
@@ -131,6 +135,13 @@ def _list(machine: "Interpreter", call: "Call") -> Value:
     return machine.allocate_list(call.node, Items(None, objects.iterate(machine, given, node)))
 
 
+def _sorted(machine: "Interpreter", call: "Call") -> Value:
+    given = call.argument(0)
+    if given is None:
+        return UNKNOWN
+    return machine.allocate_list(call.node, Items(None, objects.iterate(machine, given, _first_argument(call))))
+
+
 def _tuple(machine: "Interpreter", call: "Call") -> Value:
     given = call.argument(0)
     items = objects.exact_items(machine, given) if given is not None else ()
@@ -158,7 +169,31 @@ def _dict(machine: "Interpreter", call: "Call") -> Value:
 
 
 def _defaultdict(machine: "Interpreter", call: "Call") -> Value:
-    return machine.allocate_dict(call.node, Entries({}, False))
+    made = machine.allocate_dict(call.node, Entries({}, False))
+    factory = call.argument(0)
+    if factory is not None:
+        machine.write(made, FACTORY, factory)
+    return made
+
+
+def _partial(machine: "Interpreter", call: "Call") -> Value:
+    return allocate(machine, call.node, None, PARTIAL, call.arguments)
+
+
+def _call_partial(machine: "Interpreter", call: "Call") -> Value:
+    """The function that was given first, with all arguments."""
+    partial = call.receiver
+    assert isinstance(partial, Instance)
+    bound, more = partial.arguments, call.arguments
+    if not bound.positional or bound.tail:
+        return UNKNOWN
+    arguments = Arguments(
+        (*bound.positional[1:], *more.positional),
+        {**bound.keywords, **more.keywords},
+        bound.complete and more.complete,
+        more.tail,
+    )
+    return machine.follow(bound.positional[0], arguments, call.node)
 
 
 def _pairs(machine: "Interpreter", value: Value) -> dict[Any, Value] | None:
@@ -243,8 +278,6 @@ def _map(machine: "Interpreter", call: "Call") -> Value:
     callee, given = call.argument(0), call.argument(1)
     if callee is None or given is None or len(call.arguments.positional) != 2:
         return Iterated(UNKNOWN)
-    from torchlint.semantic.values import Arguments
-
     element = objects.iterate(machine, given, None)
     return Iterated(machine.follow(callee, Arguments((element,)), call.node), _over(given))
 
@@ -345,6 +378,13 @@ def _insert(machine: "Interpreter", call: "Call") -> Value:
     receiver, value = call.receiver, call.argument(1)
     if isinstance(receiver, ListRef) and value is not None:
         held = objects.content(machine, receiver)
+        index = call.argument(0)
+        if held is not None and held.items is not None and len(held.items) < MAX_ITEMS:
+            if isinstance(index, Const) and isinstance(index.value, int) and not index.assumed:
+                items = list(held.items)
+                items.insert(index.value, value)
+                machine.write(receiver, CONTENT, Items(tuple(items)))
+                return NONE
         if held is not None:
             machine.write(receiver, CONTENT, Items(None, value if held.items == () else join(held.any, value)))
     return NONE
@@ -554,7 +594,7 @@ def _set_start_method(machine: "Interpreter", call: "Call") -> Value:
 _B = "builtins."
 _PASS = ("tqdm.tqdm", "tqdm.auto.tqdm", "tqdm.notebook.tqdm", "tqdm.std.tqdm", "tqdm.tqdm_notebook",
     "tqdm.autonotebook.tqdm",
-    "rich.progress.track", _B + "iter", _B + "reversed", _B + "sorted", "itertools.islice", "alive_progress.alive_it",
+    "rich.progress.track", _B + "iter", _B + "reversed", "itertools.islice", "alive_progress.alive_it",
     "itertools.cycle", "fastprogress.progress_bar", "fastprogress.fastprogress.progress_bar")  # fmt: skip
 
 TRANSFERS: dict[str, Transfer] = {
@@ -568,11 +608,14 @@ TRANSFERS: dict[str, Transfer] = {
     **dict.fromkeys(_PASS, same_elements),
     _B + "next": _next,
     _B + "list": _list,
+    _B + "sorted": _sorted,
     _B + "set": _tuple,
     _B + "tuple": _tuple,
     _B + "dict": _dict,
     "collections.OrderedDict": _dict,
     "collections.defaultdict": _defaultdict,
+    PARTIAL: _partial,
+    f"{PARTIAL}.__call__": _call_partial,
     _B + "isinstance": _isinstance,
     _B + "getattr": _getattr,
     _B + "setattr": _setattr,

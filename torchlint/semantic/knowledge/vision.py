@@ -124,7 +124,7 @@ DATASETS: dict[str, DatasetClass] = {
     "GTSRB": DatasetClass("RGB", None, "number", 2, _SPLIT),
     "StanfordCars": DatasetClass("RGB", None, "number", 2, _SPLIT),
     "SUN397": DatasetClass("RGB", None, "number", 1),
-    "RenderedSST2": DatasetClass("RGB", None, "number", 2, _SPLIT),
+    "RenderedSST2": DatasetClass("RGB", (448, 448), "number", 2, _SPLIT),
     "Places365": DatasetClass("RGB", None, "number", 4, _SPLIT),
     "INaturalist": DatasetClass("RGB", None, "other", 3),
     "Caltech101": DatasetClass(None, None, "other", 2),

@@ -6,6 +6,7 @@ from torchlint.diagnostic import Category
 from torchlint.rule import Rule
 from torchlint.semantic.datasets import SAMPLE_METHODS, is_dataset_class
 from torchlint.semantic.facts import Call
+from torchlint.semantic.flow import runs_always
 from torchlint.semantic.randomness import MANUAL_SEED, SAMPLING, SEEDING, restores
 from torchlint.semantic.values import Const, FunctionInfo, FunctionRef, Iterated
 
@@ -99,8 +100,12 @@ class ConstantReseed(Rule):
             made = next((made for made in self.model.calls(node) if made.stack == call.stack[: len(made.stack)]), None)
             function = made.active[-1] if made is not None and made.active else None
             if made is not None and (function is None or not _SEEDER.search(function.name)):
-                return node if _is_unconditional(function, node) else None
+                return node if self._runs_always(function, node) else None
         return None
+
+    @staticmethod
+    def _runs_always(function: FunctionInfo | None, node: cst.CSTNode) -> bool:
+        return function is None or not isinstance(function.node, cst.FunctionDef) or runs_always(function.node, node)
 
     # -- samples ------------------------------------------------------------------------------------------
 
@@ -159,19 +164,3 @@ class ConstantReseed(Rule):
     @staticmethod
     def _target(loop: cst.For) -> str:
         return loop.target.value.lower() if isinstance(loop.target, cst.Name) else ""
-
-
-def _is_unconditional(function: FunctionInfo | None, node: cst.CSTNode) -> bool:
-    """Whether a call is a statement of its own in a function's body, or in a loop or `with` there."""
-    if function is None or not isinstance(function.node, cst.FunctionDef):
-        return True
-    pending: list[cst.CSTNode] = [function.node.body]
-    while pending:
-        statement = pending.pop()
-        if isinstance(statement, (cst.IndentedBlock, cst.SimpleStatementLine)):
-            pending.extend(statement.body)
-        elif isinstance(statement, (cst.For, cst.While, cst.With)):
-            pending.append(statement.body)
-        elif isinstance(statement, (cst.Expr, cst.Assign)) and statement.value is node:
-            return True
-    return False

@@ -36,44 +36,40 @@ class GetitemReturnsNone(Rule):
 
     ## Example
     ```python
-    from PIL import Image
+    import numpy as np
     from torch.utils.data import Dataset
 
 
-    class Pictures(Dataset):
-        def __init__(self, paths, transform):
+    class Recordings(Dataset):
+        def __init__(self, paths):
             self.paths = paths
-            self.transform = transform
 
         def __len__(self):
             return len(self.paths)
 
         def __getitem__(self, index):
             try:
-                image = Image.open(self.paths[index])
-                return self.transform(image)
+                return np.load(self.paths[index])
             except OSError:
                 print("cannot read", self.paths[index])
     ```
 
     ## Use instead
     ```python
-    from PIL import Image
+    import numpy as np
     from torch.utils.data import Dataset
 
 
-    class Pictures(Dataset):
-        def __init__(self, paths, transform):
+    class Recordings(Dataset):
+        def __init__(self, paths):
             self.paths = paths
-            self.transform = transform
 
         def __len__(self):
             return len(self.paths)
 
         def __getitem__(self, index):
             try:
-                image = Image.open(self.paths[index])
-                return self.transform(image)
+                return np.load(self.paths[index])
             except OSError as error:
                 raise RuntimeError(f"cannot read {self.paths[index]}") from error
     ```
@@ -102,7 +98,9 @@ class GetitemReturnsNone(Rule):
             return True
         if not is_dataset_class(info) or is_iterable_class(info) or function.decorators:
             return False
-        return not any(info in other.mro[1:] and method(other, "__getitem__") is not function for other in self.model.classes)
+        return not any(
+            info in other.mro[1:] and method(other, "__getitem__") is not function for other in self.model.classes
+        )
 
     # -- falling off the end ------------------------------------------------------------------------------
 
@@ -150,6 +148,9 @@ class GetitemReturnsNone(Rule):
             if returns:
                 return node.name, "`__getitem__` comes to its end without returning a sample: it is None"
             return node.name, "`__getitem__` returns nothing: each sample is None"
+        loop = next((gate.node for gate in path if gate.kind == "loop"), None)
+        if isinstance(loop, cst.For):
+            return loop.iter, "nothing is returned after the last turn of this loop has failed: the sample is None"
         gate = next((gate for gate in reversed(path) if gate.kind == "except"), path[-1])
         if gate.kind == "except":
             caught = gate.node.type if isinstance(gate.node, cst.ExceptHandler) else None
@@ -165,45 +166,39 @@ class GetitemReturnsNone(Rule):
                 continue
             for dataset in self.model.sources(loader).datasets:
                 function = method(dataset.info, "__getitem__") if dataset.info is not None else None
-                if function is None or function in done or not isinstance(function.node, cst.FunctionDef):
+                if function is None or function in done or dataset.info is None or is_iterable_class(dataset.info):
                     continue
-                if is_iterable_class(dataset.info):  # type: ignore[arg-type]
-                    continue
-                if self._check_returns(loader, dataset, function, function.node):
+                if self._check_returns(loader, dataset, dataset.info, function):
                     done.add(function)
 
-    def _check_returns(
-        self, loader: Loader, dataset: Instance, function: FunctionInfo, node: cst.FunctionDef
-    ) -> bool:
+    def _check_returns(self, loader: Loader, dataset: Instance, info: ClassInfo, function: FunctionInfo) -> bool:
+        node = function.node
+        if not isinstance(node, cst.FunctionDef) or is_placeholder(node) or is_generator(node):
+            return False
         always = _has_none(self.model.sample(dataset))
-        returns = [] if is_generator(node) else list(_none_returns(node))
+        returns = list(_none_returns(node))
         certain = [each for each, path in returns if self._is_certain(node, path)]
         if not always and not certain:
             return False
         named = certain or [each for each, _ in returns]
         here = function.unit is self.model.unit
-        for each in named if here and named else [None]:
-            place = each if each is not None else node.name if here else self.model.place(loader.call)
-            if place is None:
-                continue
-            self.report(
-                place,
-                "samples are None, or have None in them: `default_collate` cannot make a batch of that",
-                help="return a sample or raise, or give the loader a `collate_fn` that drops or keeps None",
-                severity=None if always or any(_is_unconditional(node, each) for each in certain) else Severity.WARNING,
-                related=[
-                    (loader.call.origin if here else dataset.info.origin, "the loader" if here else "the dataset")  # type: ignore[union-attr]
-                ],
-            )
+        places: list[cst.CSTNode | None] = [self.model.place(loader.call)]
+        if here:
+            places = [*named] or [node.name]
+        for place in places:
+            if place is not None:
+                self.report(
+                    place,
+                    "samples are None, or have None in them: `default_collate` cannot make a batch of that",
+                    help="return a sample or raise, or give the loader a `collate_fn` that drops or keeps None",
+                    severity=None if always else Severity.WARNING,
+                    related=[(loader.call.origin, "the loader") if here else (info.origin, "the dataset")],
+                )
         return True
 
     @staticmethod
     def _is_certain(node: cst.FunctionDef, path: Path) -> bool:
         return depends_on_sample(node, path) and all(is_about_sample(node, gate) for gate in path)
-
-
-def _is_unconditional(node: cst.FunctionDef, returned: cst.Return) -> bool:
-    return any(each is returned and not path for each, path in exits(node).returns)
 
 
 def _none_returns(node: cst.FunctionDef) -> Iterator[tuple[cst.Return, Path]]:

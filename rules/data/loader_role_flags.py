@@ -199,7 +199,8 @@ class LoaderRoleFlags(Rule):
         return False
 
     def _check_evaluation(self, loader: Loader, recurrent: bool) -> None:
-        if loader.value("drop_last") == TRUE and not recurrent:
+        size = loader.value("batch_size")
+        if loader.value("drop_last") == TRUE and not recurrent and size is not None and size != Const(1):
             arg = loader.node("drop_last")
             self.report(
                 arg if arg is not None else loader.call.node,

@@ -13,9 +13,9 @@ class ResizeSingleInt(Rule):
     """Checks for `Resize` with one number, where images of different shapes are to be stacked into a batch.
 
     It is reported where nothing after it crops the images to one size, and a loader with the default `collate_fn` makes
-    batches of them: of the datasets of torchvision whose images have different shapes, and of an `ImageFolder` or images
-    that the program opens if the number stands in brackets, as if they made a tuple, or another pipeline of the file
-    makes one size of them.
+    batches of them: of the datasets of torchvision whose images have different shapes, and of an `ImageFolder` or of
+    images that the program opens, if the number stands in brackets, as if they made a tuple, or another pipeline of the
+    file makes one size of them.
 
     ## Why is this bad?
     One number is the length of the shorter side; the longer one follows from the image's shape. With a batch of

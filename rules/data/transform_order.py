@@ -48,7 +48,8 @@ class TransformOrder(Rule):
 
     def leave_Module(self, node: cst.Module) -> None:
         for wrong in self.model.pipelines.wrong:
-            if wrong.problem.fault is Fault.KIND:
+            # That labels are no images is another rule's.
+            if wrong.problem.fault is Fault.KIND and wrong.problem.image.kind is not Kind.NUMBER:
                 self._report(wrong)
 
     def _report(self, wrong: Wrong) -> None:
@@ -119,8 +120,6 @@ def _help(problem: Problem) -> str:
         return "put `ToTensor()` before it" if step.name != "ToPILImage" else "leave it out"
     if kind is Kind.CROPS:
         return "apply it to each crop, in a `Lambda`"
-    if kind is Kind.NUMBER:
-        return "leave it out: `default_collate` makes tensors of numbers"
     if kind is Kind.ARRAY:
         return "put `ToPILImage()` or `ToTensor()` before it"
     return "leave it out" if step.name == "ToTensor" else "put it before what makes a tensor"

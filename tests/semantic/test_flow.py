@@ -224,7 +224,7 @@ def _outcomes(source: str, runs: int) -> set[object]:
         exec(program, scope)
         result: object = "raised"
         with suppress(ValueError, _Undecided):
-            result = scope["f"]()  # type: ignore[operator]
+            result = scope["f"]()
         if oracle.undecided:
             pending.extend(((*answers, False), (*answers, True)))
         elif result != "raised":

@@ -186,11 +186,7 @@ def _expressions(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
     while pending:
         inner = pending.pop()
         yield inner
-        if isinstance(inner, cst.Attribute):
+        if isinstance(inner, (cst.Attribute, cst.Arg)):
             pending.append(inner.value)
-        elif isinstance(inner, cst.Arg):
-            pending.append(inner.value)
-        elif isinstance(inner, cst.Name):
-            continue
-        else:
+        elif not isinstance(inner, cst.Name):
             pending.extend(inner.children)

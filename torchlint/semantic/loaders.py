@@ -96,9 +96,7 @@ class Loader:
         for position, arg in enumerate(call.args):
             if arg.star == "*":
                 index = None
-            elif not arg.star and (
-                arg.keyword.value == name if arg.keyword is not None else position == index
-            ):
+            elif not arg.star and (arg.keyword.value == name if arg.keyword is not None else position == index):
                 return arg
         return None
 

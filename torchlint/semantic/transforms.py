@@ -271,7 +271,9 @@ def resized_by_short_side(pipeline: Sequence[Step], end: "State") -> Step | None
     for step in pipeline:
         if not step.name or step.name in SIZING:
             return None
-        if any(inner.name in SIZING or inner.name == "Resize" or not inner.name for inner in every_step(step.inside_all)):
+        if any(
+            inner.name in SIZING or inner.name == "Resize" or not inner.name for inner in every_step(step.inside_all)
+        ):
             return None
         if step.name == "Resize":
             size = step.argument(0, "size")

@@ -38,6 +38,8 @@ MAKERS = {
     "sqlite3.connect": "sqlite3.Connection",
     "tarfile.open": "tarfile.TarFile",
     "rasterio.open": "rasterio.DatasetReader",
+    "tables.open_file": "tables.File",
+    "wave.open": "wave.Wave_read",
     "numpy.random.default_rng": "numpy.random.Generator",
     "random.SystemRandom": "random.SystemRandom",
     "logging.getLogger": "logging.Logger",

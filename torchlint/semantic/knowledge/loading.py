@@ -88,6 +88,12 @@ def _bytes_tensor(machine: "Interpreter", call: "Call") -> Value:
     return Tensor(Tri.NO, Device.CPU, "uint8", origin=machine.here(call.node))
 
 
+def _to_tensor(machine: "Interpreter", call: "Call") -> Value:
+    """`functional.to_tensor`, which keeps the type of numbers that are no bytes."""
+    is_image = image_of(call.argument(0, "pic")).kind is Kind.PIL
+    return Tensor(Tri.NO, Device.CPU, "float32" if is_image else None, origin=machine.here(call.node))
+
+
 def _transformed(machine: "Interpreter", call: "Call") -> Value:
     """What a transform makes of an image."""
     given = call.arguments.positional
@@ -109,6 +115,8 @@ TRANSFERS: dict[str, Transfer] = {
     f"{PIL_IMAGE}.convert": _convert,
     **{f"{PIL_IMAGE}.{name}": _same_image for name in SAME_PIL},
     "PIL.ImageOps.exif_transpose": _same_image,
+    "torchvision.transforms.functional.to_tensor": _to_tensor,
+    "torchvision.transforms.functional.pil_to_tensor": _bytes_tensor,
     "cv2.imread": _imread,
     **{f"cv2.{name}": _same_image for name in SAME_BGR},
     f"{BGR_ARRAY}.copy": _same_image,

@@ -628,12 +628,11 @@ TRANSFERS: dict[str, Transfer] = {
     _B + "range": _range,
     "tqdm.trange": _range,
     _B + "print": _nothing,
-    **dict.fromkeys(
-        (_B + "hasattr", _B + "callable", _B + "issubclass", _B + "any", _B + "all"), _boolean
-    ),
+    **dict.fromkeys((_B + "hasattr", _B + "callable", _B + "issubclass", _B + "any", _B + "all"), _boolean),
     **dict.fromkeys((_B + "repr", _B + "format", "os.getenv", "os.path.join", "os.path.expanduser"), _text),
-    **dict.fromkeys((_B + "abs", _B + "round", "time.time", "math.sqrt", "math.log", "math.exp",
-        "math.floor", "math.ceil"), _number),
+    **dict.fromkeys(
+        (_B + "abs", _B + "round", "time.time", "math.sqrt", "math.log", "math.exp", "math.floor", "math.ceil"), _number
+    ),
     **dict.fromkeys((_B + "id", "torch.cuda.device_count"), _integer),
     **dict.fromkeys(("os.cpu_count", "multiprocessing.cpu_count", "torch.multiprocessing.cpu_count"), _cpus),
     "copy.deepcopy": _copied,

@@ -8,8 +8,11 @@ from torchlint.semantic.knowledge.contract import Transfer
 from torchlint.semantic.knowledge.modules import module_forward
 
 TRANSFERS: dict[str, Transfer] = {
-    **python.TRANSFERS, **tensors.TRANSFERS, **modules.TRANSFERS,
-    **loading.TRANSFERS, **data.TRANSFERS,
+    **python.TRANSFERS,
+    **tensors.TRANSFERS,
+    **modules.TRANSFERS,
+    **loading.TRANSFERS,
+    **data.TRANSFERS,
 }
 
 __all__ = ["TRANSFERS", "module_forward"]

@@ -1,0 +1,172 @@
+import re
+from typing import NamedTuple
+
+import libcst as cst
+
+from torchlint.diagnostic import Category
+from torchlint.rule import Rule
+from torchlint.semantic.datasets import SUBSET
+from torchlint.semantic.facts import Call
+from torchlint.semantic.values import NONE, UNKNOWN, Instance, Value
+
+SPLIT = "torch.utils.data.random_split"
+# Arguments of datasets that do not change which samples there are.
+VIEWS = frozenset({"transform", "target_transform", "transforms", "download", "augment"})
+SEEDING = re.compile(r"(?<!def )\b\w*seed\w*\s*\(")
+# Other generators than that of torch.
+ELSEWHERE = re.compile(r"\b(np|numpy|random)\.(random\.)?seed\s*\(")
+
+
+class Half(NamedTuple):
+    """A split of which one part is used: the call, and the number of that part."""
+
+    call: Call
+    part: int
+
+
+class SplitLeak(Rule):
+    """Checks for a training and a validation part that come from two random splits of the same data.
+
+    The two calls may stand side by side, in two methods such as `train_dataloader` and `val_dataloader`, or be one
+    call in a function that is called twice. Splits that are seeded alike are not reported.
+
+    ## Why is this bad?
+    Each call of `random_split` draws anew, so the parts overlap: with a fifth for validation, four of five
+    validation samples are trained on. The validation loss is too good, and nothing says so.
+
+    ## Example
+    ```python
+    import torch
+    from torch.utils.data import TensorDataset, random_split
+
+    data = TensorDataset(torch.randn(100, 2))
+    train, _ = random_split(data, [80, 20])
+    _, val = random_split(data, [80, 20])
+    ```
+
+    ## Use instead
+    ```python
+    import torch
+    from torch.utils.data import TensorDataset, random_split
+
+    data = TensorDataset(torch.randn(100, 2))
+    train, val = random_split(data, [80, 20])
+    ```
+
+    ## References
+    - https://docs.pytorch.org/docs/stable/data.html#torch.utils.data.random_split
+    """
+
+    code = "TL415"
+    category = Category.SUSPICIOUS
+    words = ("random_split",)
+
+    # For each call that is assigned: the parts that get a name which does not start with an underscore.
+    named: dict[int, frozenset[int]]
+
+    def visit_Module(self, node: cst.Module) -> None:
+        self.named = {}
+
+    def visit_Assign(self, node: cst.Assign) -> None:
+        value, target = node.value, node.targets[0].target
+        if type(value) is cst.Subscript and type(value.value) is cst.Call:
+            index = (
+                self.model.value(value.slice[0].slice.value) if isinstance(value.slice[0].slice, cst.Index) else None
+            )
+            number = getattr(index, "value", None)
+            if type(number) is int and number >= 0:
+                self.named[id(value.value)] = frozenset({number})
+        elif type(value) is cst.Call and isinstance(target, (cst.Tuple, cst.List)):
+            kept = set()
+            for index, element in enumerate(target.elements):
+                if isinstance(element, cst.StarredElement):
+                    return
+                if not (isinstance(element.value, cst.Name) and element.value.value.startswith("_")):
+                    kept.add(index)
+            self.named[id(value)] = frozenset(kept)
+
+    def leave_Module(self, node: cst.Module) -> None:
+        text = self.source.text
+        if len(SEEDING.findall(text)) - len(ELSEWHERE.findall(text)) > 1:
+            # Each split may be seeded right before.
+            return
+        halves = [half for call in self.model.calls_of(SPLIT) if (half := self._half(call)) is not None]
+        for number, second in enumerate(halves):
+            for first in halves[:number]:
+                if self._leaks(first, second):
+                    self._report(first, second)
+                    return
+
+    def _half(self, call: Call) -> Half | None:
+        """The one part of a split that is used; None where it is none, or several."""
+        if not call.certain or call.tried:
+            return None
+        named = self.named.get(id(call.node))
+        if named is not None and len(named) == 1:
+            return Half(call, next(iter(named)))
+        parts = self.model.elements(call.result) or ()
+        read = {loader.value("dataset") for loader in self.model.loaders}
+        used = [index for index, part in enumerate(parts) if part in read]
+        return Half(call, used[0]) if len(used) == 1 and len(parts) > 1 else None
+
+    def _leaks(self, first: Half, second: Half) -> bool:
+        if first.part == second.part or first.call.result is second.call.result:
+            return False
+        one, other = (half.call.argument(2, "generator") for half in (first, second))
+        for generator in (one, other):
+            if generator not in (None, NONE) and not (one is other and isinstance(generator, Instance)):
+                return False
+        if first.call.node is not second.call.node and (first.call.tests or second.call.tests):
+            # They may stand in two branches, of which one runs.
+            return False
+        return self._is_same_data(first.call, second.call)
+
+    def _is_same_data(self, first: Call, second: Call) -> bool:
+        one, other = (call.argument(0, "dataset") or UNKNOWN for call in (first, second))
+        if isinstance(one, Instance) and isinstance(other, Instance):
+            return one is other or self._are_views(one, other)
+        written = [self._written(call) for call in (first, second)]
+        owners = [call.active[-1].owner if call.active else None for call in (first, second)]
+        # The same attribute, in methods of one class.
+        return written[0] == written[1] != "" and owners[0] is owners[1] is not None and written[0].startswith("self.")
+
+    def _written(self, call: Call) -> str:
+        args = call.node.args if isinstance(call.node, cst.Call) else ()
+        return self.text(args[0].value) if args and not args[0].star and args[0].keyword is None else ""
+
+    def _are_views(self, one: Instance, other: Instance) -> bool:
+        """Whether two datasets read the same samples: they are made alike, but for their transforms."""
+        if one.info is not other.info or one.symbol != other.symbol or one.symbol == SUBSET:
+            return False
+        first, second = self._arguments(one), self._arguments(other)
+        return first is not None and first == second
+
+    def _arguments(self, dataset: Value) -> dict[str | int, str] | None:
+        origin = dataset.origin
+        if origin is None or origin.unit is not self.model.unit or not isinstance(origin.node, cst.Call):
+            return None
+        found: dict[str | int, str] = {}
+        for index, arg in enumerate(origin.node.args):
+            if arg.star:
+                return None
+            key = arg.keyword.value if arg.keyword is not None else index
+            if key not in VIEWS:
+                found[key] = self.text(arg.value)
+        return found or None
+
+    def _report(self, first: Half, second: Half) -> None:
+        place = second.call.node
+        if place is first.call.node and second.call.stack:
+            place = self._caller(second.call)
+        self.report(
+            place,
+            "the same data is split at random twice, and a part of each split is used; they overlap",
+            help="split once and use both parts, or give both calls a generator with the same seed",
+            related=[(first.call.origin, "the other split")],
+        )
+
+    @staticmethod
+    def _caller(call: Call) -> cst.CSTNode:
+        """The call of the function in which the split is."""
+        outer = [node for node in call.stack if node is not call.node]
+        return outer[-1] if outer else call.node

@@ -11,7 +11,7 @@ from torchlint.diagnostic import Diagnostic
 from torchlint.fixer import fix
 from torchlint.linter import lint
 from torchlint.notebook import load as load_source
-from torchlint.prove.cases import Case, check, find
+from torchlint.prove.cases import Case, check, find, target_of
 from torchlint.registry import load
 from torchlint.rule import Rule
 from torchlint.semantic.project import Project
@@ -59,7 +59,8 @@ def test_the_documented_example_shows_this_rule_alone(rule: type[Rule]) -> None:
     blocks = rule.documentation().code_blocks("Example")
     assert blocks
     for block in blocks:
-        codes = {diagnostic.code for diagnostic in found(Path("example.py"), block.encode(), RULES)}
+        target = target_of(block)
+        codes = {diagnostic.code for diagnostic in found(Path("example.py"), block.encode(), RULES, target)}
         assert codes == {rule.code}
 
 
@@ -68,7 +69,7 @@ def test_what_to_use_instead_is_clean(rule: type[Rule]) -> None:
     blocks = rule.documentation().code_blocks("Use instead")
     assert blocks
     for block in blocks:
-        assert found(Path("example.py"), block.encode(), RULES) == []
+        assert found(Path("example.py"), block.encode(), RULES, target_of(block)) == []
 
 
 @pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])

@@ -126,8 +126,7 @@ class DatasetRngObject(Rule):
         self.report(
             made.node,
             f"{workers} all draw the same numbers from this `{symbol}`, in each epoch again",
-            help="draw from the global generator, which torch seeds in each worker, or make one in each worker,"
-            " seeded with `torch.initial_seed()`",
+            help="draw from the global generator, which torch seeds, or make one in each worker from its seed",
             severity=Severity.WARNING if loader is not None else Severity.INFO,
             related=[
                 (draw.origin, "samples draw from it here"),

@@ -22,10 +22,13 @@ class DistributedSamplerNoSetEpoch(Rule):
 
     ## Example
     ```python
+    from torch import nn, optim
     from torch.utils.data import DataLoader, DistributedSampler
 
 
-    def fit(dataset, model, optimizer):
+    def fit(dataset):
+        model = nn.Linear(8, 1)
+        optimizer = optim.SGD(model.parameters(), lr=0.1)
         sampler = DistributedSampler(dataset)
         loader = DataLoader(dataset, batch_size=32, sampler=sampler)
         for epoch in range(10):
@@ -37,10 +40,13 @@ class DistributedSamplerNoSetEpoch(Rule):
 
     ## Use instead
     ```python
+    from torch import nn, optim
     from torch.utils.data import DataLoader, DistributedSampler
 
 
-    def fit(dataset, model, optimizer):
+    def fit(dataset):
+        model = nn.Linear(8, 1)
+        optimizer = optim.SGD(model.parameters(), lr=0.1)
         sampler = DistributedSampler(dataset)
         loader = DataLoader(dataset, batch_size=32, sampler=sampler)
         for epoch in range(10):

@@ -118,13 +118,11 @@ class LoaderRoleFlags(Rule):
 
     def _trained(self) -> dict[Value, bool]:
         """The loaders over which a loop trains, and whether it does for several epochs."""
-        loops = {
-            id(loop.iter)
-            for event in self.model.events
-            if event.kind == "step"
-            for loop in event.loops
-            if isinstance(loop, cst.For)
-        }
+        steps = [event.loops for event in self.model.events if event.kind == "step"]
+        # Optimizers of other packages.
+        others = [name for name in self.model.called if name.endswith(".step")]
+        steps += [call.loops for call in self.model.calls_of(*others)]
+        loops = {id(loop.iter) for around in steps for loop in around if isinstance(loop, cst.For)}
         trained: dict[Value, bool] = {}
         for event in self.model.events:
             if event.kind == "iterate" and id(event.node) in loops:

@@ -2,6 +2,7 @@ import libcst as cst
 
 from torchlint.diagnostic import Applicability, Category, Severity
 from torchlint.rule import Repair, Rule
+from torchlint.semantic.batches import counter_taken_for_batch, gives_pairs, makes_batches
 from torchlint.semantic.datasets import is_dataset, is_iterable_class, method
 from torchlint.semantic.facts import Call
 from torchlint.semantic.loaders import PARAMETERS, Loader, is_loader
@@ -10,19 +11,15 @@ from torchlint.semantic.values import (
     Const,
     DictRef,
     Instance,
-    Iterated,
     ListRef,
     Scalar,
     Symbol,
     Tensor,
-    Tri,
     TupleOf,
     Value,
 )
 
 PACKAGE = "torch.utils.data."
-# What is said to a tensor, and never to a number.
-TENSOR_METHODS = ("to", "cuda", "cpu", "view", "reshape", "size", "float", "long", "unsqueeze", "squeeze", "permute")
 CONTAINERS = (ListRef, TupleOf, DictRef)
 FALSE_TEXTS = frozenset({"false", "no", "off", "0", "n", "f"})
 
@@ -87,10 +84,9 @@ class LoaderWrongArgumentKind(Rule):
     def visit_For(self, node: cst.For) -> None:
         if isinstance(node.target, cst.Tuple) and len(node.target.elements) == 2 and self.model.loaders:
             first, second = node.target.elements
-            over = self.model.value(node.iter)
-            if isinstance(over, Instance) and isinstance(second.value, (cst.Tuple, cst.List)):
-                self._check_unpacked(node, over)
-            elif isinstance(over, Iterated) and any(map(is_loader, over.over)) and isinstance(first.value, cst.Name):
+            if isinstance(second.value, (cst.Tuple, cst.List)):
+                self._check_unpacked(node)
+            elif isinstance(first.value, cst.Name):
                 self._check_counted(node, first.value)
 
     def visit_Subscript(self, node: cst.Subscript) -> None:
@@ -129,7 +125,7 @@ class LoaderWrongArgumentKind(Rule):
         elif _is_text(dataset):
             say("dataset", "a text is given as the dataset; the loader iterates over its letters",
                 "make a dataset of the files first", Severity.WARNING)  # fmt: skip
-        if _derives(sampler, PACKAGE + "BatchSampler") and _makes_batches(loader):
+        if _derives(sampler, PACKAGE + "BatchSampler") and makes_batches(loader):
             fix = self._as_batch_sampler(loader) if here else None
             say("sampler", "a `BatchSampler` is given as `sampler`; batches get a shape of `[1, batch]`",
                 "give it as `batch_sampler`", Severity.WARNING, fix)  # fmt: skip
@@ -220,50 +216,29 @@ class LoaderWrongArgumentKind(Rule):
             related=[(loader.origin, "the loader")],
         )
 
-    def _check_unpacked(self, node: cst.For, over: Instance) -> None:
+    def _check_unpacked(self, node: cst.For) -> None:
         """`for i, (x, y) in loader`, where samples are pairs."""
+        over = self.model.value(node.iter)
         loader = next((loader for loader in self.model.loaders if loader.instance is over), None)
-        if loader is None or not loader.is_plain or loader.given("collate_fn") is not Tri.NO:
-            return
-        datasets, complete = self.model.sources(loader)
-        pairs = all(
-            data.symbol == PACKAGE + "TensorDataset" and data.arguments.complete and len(data.arguments.positional) == 2
-            for data in datasets
-        )
-        if complete and datasets and pairs and _makes_batches(loader):
+        if loader is not None and gives_pairs(self.model, loader):
+            wrap = (self.insert_before(node.iter, "enumerate("), self.insert_after(node.iter, ")"))
             self.report(
                 node.iter,
                 "the loader is not enumerated, so the first target is the inputs and the labels are unpacked",
                 help="iterate over `enumerate(loader)`",
-                fix=self.fix(
-                    "enumerate it",
-                    Applicability.UNSAFE,
-                    self.insert_before(node.iter, "enumerate("),
-                    self.insert_after(node.iter, ")"),
-                ),
+                fix=self.fix("enumerate it", Applicability.UNSAFE, *wrap),
             )
 
     def _check_counted(self, node: cst.For, counter: cst.Name) -> None:
         """`for x, y in enumerate(loader): x.to(device)`"""
-        if not any(call.name == "builtins.enumerate" for call in self.model.calls(node.iter)):
-            return
-        for name in TENSOR_METHODS:
-            for call in self.model.calls_of(f"builtins.int.{name}"):
-                func = call.node.func if isinstance(call.node, cst.Call) else None
-                if isinstance(func, cst.Attribute) and isinstance(func.value, cst.Name) and node in call.loops:
-                    if func.value.value == counter.value and call.certain:
-                        self.report(
-                            call.node,
-                            f"`{counter.value}` counts the batches of `enumerate`; a number has no method `{name}`",
-                            help=f"unpack the batch: `for step, ({counter.value}, ...) in enumerate(loader)`",
-                            related=[(self.model.origin(node.iter), "the loader is enumerated here")],
-                        )
-                        return
-
-
-def _makes_batches(loader: Loader) -> bool:
-    size = loader.value("batch_size")
-    return loader.arguments.complete if size is None else isinstance(size, Const) and size.value is not None
+        call = counter_taken_for_batch(self.model, node, counter)
+        if call is not None:
+            self.report(
+                call.node,
+                f"`{counter.value}` counts the batches of `enumerate`; it is a number, not a batch",
+                help=f"unpack the batch: `for step, ({counter.value}, ...) in enumerate(loader)`",
+                related=[(self.model.origin(node.iter), "the loader is enumerated here")],
+            )
 
 
 def _defines(loader: Instance, name: str) -> bool:

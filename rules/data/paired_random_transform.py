@@ -92,7 +92,7 @@ class PairedRandomTransform(Rule):
                     continue
                 said.add(mask.node)
                 again = next(random_steps(mask.steps, geometry=True), None)
-                assert image.call is not None and mask.call is not None
+                assert image.call is not None
                 self.report(
                     mask.node,
                     f"`{name}` goes through the random `{drawn.name}`, "
@@ -105,9 +105,6 @@ class PairedRandomTransform(Rule):
     @staticmethod
     def _is_pair(image: Use, mask: Use) -> bool:
         if image.call is None or mask.call is None or image.call.node is mask.call.node:
-            return False
-        # On two sides of a condition only one of them runs.
-        if image.call.tests != mask.call.tests and len(image.call.tests) == len(mask.call.tests):
             return False
         return not any(
             SEEDING.search(function.unit.module.code_for_node(function.node)) for function in image.call.active

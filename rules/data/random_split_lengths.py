@@ -1,17 +1,19 @@
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import libcst as cst
 
 from torchlint.diagnostic import Applicability, Category
 from torchlint.rule import Repair, Rule
 from torchlint.semantic.facts import Call
-from torchlint.semantic.lengths import Formula, Number, formula, is_same_object, known_length, same_unknown
+from torchlint.semantic.lengths import Formula, Number, formulas, is_same_object, known_length
 from torchlint.semantic.values import UNKNOWN, Const, TupleOf, Value
 
 SPLIT = "torch.utils.data.random_split"
 # Lengths of datasets that are tried where the true one is not known, in no step with tenths or hundredths.
 TRIED = range(1009, 5000, 37)
+# The share of the first part, where that is another unknown.
+SHARES = (0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)
 # Lengths that fail for fewer of them are not reported.
 FAILING = 0.2
 
@@ -72,32 +74,38 @@ class RandomSplitLengths(Rule):
     def _check(self, call: Call, node: cst.Call, values: Sequence[Value]) -> None:
         written = _argument(node, 1, "lengths")
         elements = _elements(written, len(values))
-        parts = [
-            formula(self.model, value, elements[index] if elements else None) for index, value in enumerate(values)
-        ]
-        lengths = [part for part in parts if part is not None]
-        if len(lengths) < len(parts) or not same_unknown(self.model, lengths):
+        lengths = formulas(self.model, [(v, elements[i] if elements else None) for i, v in enumerate(values)])
+        if lengths is None:
             return
-        unknown = next((part for part in lengths if part.unknown is not None), None)
         source = _argument(node, 0, "dataset")
         known = known_length(self.model, call.argument(0, "dataset") or UNKNOWN)
-        if unknown is None:
-            problem = self._of_numbers(values, [part.at(0) for part in lengths], known)
+        unknowns = lengths[0].unknowns
+        if not unknowns:
+            problem = self._of_numbers(values, [part.at(()) for part in lengths], known)
         else:
+            counted = [index for index, unknown in enumerate(unknowns) if unknown.counted is not None]
+            place = counted[0] if len(counted) == 1 else 0
+            if len(unknowns) > 2 or len(counted) > 1 or (len(unknowns) == 2 and not counted):
+                return
+            own = unknowns[place].counted
             is_own = (
-                unknown.counted is not None
+                len(unknowns) == 1
+                and own is not None
                 and source is not None
-                and is_same_object(self.model, unknown.counted, source)
+                and is_same_object(self.model, own, source)
             )
-            problem = _of_formulas(lengths, known if is_own else None, is_own)
+            lone = len(unknowns) == 1
+            problem = _of_formulas(
+                [_of_length(part, place) for part in lengths], known if is_own else None, is_own, lone
+            )
         if problem is not None:
             self.report(
                 written if written is not None else node,
                 problem,
                 help="give the last part what the others leave"
-                if unknown is not None or known is not None
+                if unknowns or known is not None
                 else "give fractions that add up to 1",
-                fix=self._repair(source, elements, lengths) if unknown is not None else None,
+                fix=self._repair(source, elements, lengths) if len(unknowns) == 1 else None,
             )
 
     @staticmethod
@@ -120,7 +128,7 @@ class RandomSplitLengths(Rule):
         if not elements or not isinstance(source, (cst.Name, cst.Attribute)) or len(elements) < 2:
             return None
         *others, last = elements
-        floats = [isinstance(part.at(TRIED[0]), float) for part in lengths]
+        floats = [isinstance(part.at((TRIED[0],)), float) for part in lengths]
         texts = [f"int({self.text(other)})" if floats[i] else self.text(other) for i, other in enumerate(others)]
         if any("\n" in text or "#" in text for text in (*texts, self.text(last))):
             return None
@@ -147,17 +155,30 @@ def _said(numbers: Sequence[Number]) -> str:
     return "lengths are floats; they must be integers, or fractions that add up to 1"
 
 
-def _of_formulas(lengths: Sequence[Formula], known: int | None, is_own: bool) -> str | None:
-    """What is wrong with lengths that depend on a number; `is_own`: it is the length of the dataset itself."""
-    tried = (known,) if known is not None else TRIED
+def _of_length(part: Formula, place: int) -> Callable[[int, float], Number]:
+    """A length as a function of the dataset's length and of another unknown, if it has one."""
+    return lambda total, share: part.at((total, share) if place == 0 else (share, total))
+
+
+def _of_formulas(
+    lengths: Sequence[Callable[[int, float], Number]], known: int | None, is_own: bool, lone: bool
+) -> str | None:
+    """What is wrong with lengths that depend on a number.
+
+    `is_own`: it is the length of the dataset itself. `lone`: they depend on nothing else.
+    """
+    tried = [(total, share) for total in ((known,) if known is not None else TRIED) for share in SHARES]
     failing = 0
-    for total in tried:
+    for total, share in tried:
         try:
-            numbers = [part.at(total) for part in lengths]
-        except (ArithmeticError, ValueError, TypeError):
+            numbers = [length(total, share) for length in lengths]
+        except (ArithmeticError, ValueError, TypeError, IndexError):
             return None
         if not is_own and abs(sum(numbers) / total - 1) > 0.01:
             # A number that may have little to do with the dataset.
+            return None
+        if not lone and any(isinstance(number, float) for number in numbers):
+            # The other unknown may be a number of samples, not a share.
             return None
         if not _are_accepted(numbers, total):
             failing += 1
@@ -172,7 +193,7 @@ def _of_formulas(lengths: Sequence[Formula], known: int | None, is_own: bool) ->
 
 def _leave_something(others: Sequence[Formula]) -> bool:
     """Whether all but the last length leave something for the last one, for any dataset of some size."""
-    return all(sum(int(part.at(total)) for part in others) < total for total in TRIED)
+    return all(sum(int(part.at((total,))) for part in others) < total for total in TRIED)
 
 
 def _are_fractions(numbers: Sequence[Number]) -> bool:

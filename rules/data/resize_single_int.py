@@ -6,7 +6,7 @@ from torchlint.semantic.knowledge.vision import SIZING
 from torchlint.semantic.loaders import Loader
 from torchlint.semantic.pipelines import Use
 from torchlint.semantic.transforms import Kind, Step, every_step, resized_by_short_side
-from torchlint.semantic.values import Const, Tri, TupleOf, alternatives
+from torchlint.semantic.values import TupleOf
 
 
 class ResizeSingleInt(Rule):
@@ -87,7 +87,7 @@ class ResizeSingleInt(Rule):
             (
                 loader
                 for loader in self.model.loaders
-                if dataset is not None and _stacks(loader) and dataset in self.model.sources(loader).datasets
+                if dataset is not None and loader.stacks and dataset in self.model.sources(loader).datasets
             ),
             None,
         )
@@ -133,14 +133,3 @@ def _size(node: cst.CSTNode | None) -> cst.BaseExpression | None:
 def _in_brackets(step: Step) -> bool:
     size = _size(step.origin.node) if step.origin is not None else None
     return isinstance(size, (cst.Integer, cst.Name)) and bool(size.lpar)
-
-
-def _stacks(loader: Loader) -> bool:
-    """Whether a loader certainly makes batches of more than one image, by stacking them."""
-    size = loader.value("batch_size")
-    several = size is not None and all(
-        isinstance(option, Const) and isinstance(option.value, int) and option.value > 1
-        for option in alternatives(size)
-    )
-    plain = all(loader.given(name) is Tri.NO for name in ("collate_fn", "batch_sampler"))
-    return several and plain and not loader.of_graphs

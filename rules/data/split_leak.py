@@ -10,6 +10,7 @@ from torchlint.semantic.facts import Call
 from torchlint.semantic.values import NONE, UNKNOWN, Instance, Value
 
 SPLIT = "torch.utils.data.random_split"
+GENERATOR = "torch.Generator"
 # Arguments of datasets that do not change which samples there are.
 VIEWS = frozenset({"transform", "target_transform", "transforms", "download", "augment"})
 SEEDING = re.compile(r"(?<!def )\b\w*seed\w*\s*\(")
@@ -78,18 +79,14 @@ class SplitLeak(Rule):
                 self.named[id(value.value)] = frozenset({number})
         elif type(value) is cst.Call and isinstance(target, (cst.Tuple, cst.List)):
             kept = set()
-            for index, element in enumerate(target.elements):
+            for position, element in enumerate(target.elements):
                 if isinstance(element, cst.StarredElement):
                     return
                 if not (isinstance(element.value, cst.Name) and element.value.value.startswith("_")):
-                    kept.add(index)
+                    kept.add(position)
             self.named[id(value)] = frozenset(kept)
 
     def leave_Module(self, node: cst.Module) -> None:
-        text = self.source.text
-        if len(SEEDING.findall(text)) - len(ELSEWHERE.findall(text)) > 1:
-            # Each split may be seeded right before.
-            return
         halves = [half for call in self.model.calls_of(SPLIT) if (half := self._half(call)) is not None]
         for number, second in enumerate(halves):
             for first in halves[:number]:
@@ -112,14 +109,24 @@ class SplitLeak(Rule):
     def _leaks(self, first: Half, second: Half) -> bool:
         if first.part == second.part or first.call.result is second.call.result:
             return False
-        one, other = (half.call.argument(2, "generator") for half in (first, second))
-        for generator in (one, other):
-            if generator not in (None, NONE) and not (one is other and isinstance(generator, Instance)):
-                return False
+        if self._are_seeded(first.call, second.call):
+            return False
         if first.call.node is not second.call.node and (first.call.tests or second.call.tests):
             # They may stand in two branches, of which one runs.
             return False
         return self._is_same_data(first.call, second.call)
+
+    def _are_seeded(self, first: Call, second: Call) -> bool:
+        """Whether both splits may be drawn with the same seed."""
+        one, other = (call.argument(2, "generator") or NONE for call in (first, second))
+        if one is other and isinstance(one, Instance) and one.symbol == GENERATOR:
+            # One generator goes on where it was, unless it is seeded again.
+            seeded = {id(call.node) for call in self.model.calls_of(GENERATOR + ".manual_seed") if call.receiver is one}
+            return len(seeded) > 1
+        if (one, other) != (NONE, NONE) or not (first.arguments.complete and second.arguments.complete):
+            return True
+        text = self.source.text
+        return len(SEEDING.findall(text)) - len(ELSEWHERE.findall(text)) > 1
 
     def _is_same_data(self, first: Call, second: Call) -> bool:
         one, other = (call.argument(0, "dataset") or UNKNOWN for call in (first, second))

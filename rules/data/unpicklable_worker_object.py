@@ -69,8 +69,9 @@ class UnpicklableWorkerObject(Rule):
                 value = loader.value(name)
                 for found in self.model.unpicklable(value) if value is not None else ():
                     where = self._place(found.origin) or place
-                    if where is not None and id(where) not in reported:
-                        reported.add(id(where))
+                    cause = found.origin.node if found.origin is not None else where
+                    if where is not None and id(cause) not in reported:
+                        reported.add(id(cause))
                         self._report(loader, name, found, where)
 
     def _place(self, origin: Origin | None) -> cst.CSTNode | None:
@@ -78,11 +79,14 @@ class UnpicklableWorkerObject(Rule):
 
     def _report(self, loader: Loader, name: str, found: Unpicklable, place: cst.CSTNode) -> None:
         here = found.origin is not None and place is found.origin.node
+        what = f"{found.what} cannot be pickled"
+        if not here:
+            what = f"this loader's workers need {found.what.replace('this ', 'a ').rstrip(',')}, which cannot be pickled"
         never = self.model.forks(loader) is Tri.NO
-        consequence = "the workers do not start" if never else "the workers only start where processes fork"
+        consequence = "workers do not start" if never else "workers only start where processes fork"
         self.report(
             place,
-            f"{found.what} cannot be pickled: {consequence}",
+            f"{what}: {consequence}",
             help="not on Windows, not on macOS, not on Linux from Python 3.14 on; use what has a name in its module",
             severity=Severity.ERROR if never else None,
             fix=self._name_it(name, place) if here else None,

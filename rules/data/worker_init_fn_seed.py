@@ -4,6 +4,7 @@ import libcst as cst
 
 from torchlint.diagnostic import Applicability, Category, Severity
 from torchlint.rule import Repair, Rule
+from torchlint.semantic.datasets import method
 from torchlint.semantic.facts import Call
 from torchlint.semantic.loaders import Loader
 from torchlint.semantic.values import (
@@ -13,6 +14,8 @@ from torchlint.semantic.values import (
     Const,
     FunctionInfo,
     FunctionRef,
+    Instance,
+    Origin,
     Scalar,
     Symbol,
     Tri,
@@ -85,18 +88,21 @@ class WorkerInitFnSeed(Rule):
         seen: set[int] = set()
         for loader in self.model.loaders:
             for option in alternatives(loader.value("worker_init_fn") or TRUE):
-                if isinstance(option, FunctionRef):
-                    for call in self._seedings(option.info):
-                        if id(call.node) not in seen:
-                            seen.add(id(call.node))
-                            self._check(loader, option, call)
+                info = option.info if isinstance(option, FunctionRef) else None
+                if isinstance(option, Instance) and option.info is not None:
+                    info = method(option.info, "__call__")
+                for call in self._seedings(info) if info is not None else ():
+                    if id(call.node) not in seen:
+                        seen.add(id(call.node))
+                        self._check(loader, info, call)
 
     def _seedings(self, info: FunctionInfo) -> Iterator[Call]:
         for call in self.model.sample_calls(*SEEDING):
             if call.active[-1:] == (info,) and not call.tests and isinstance(call.node, cst.Call) and call.node.args:
                 yield call
 
-    def _check(self, loader: Loader, function: FunctionRef, call: Call) -> None:
+    def _check(self, loader: Loader, info: FunctionInfo | None, call: Call) -> None:
+        assert info is not None
         assert isinstance(call.node, cst.Call)
         value, argument = call.argument(0, "seed", "a"), call.node.args[0].value
         here = call.origin.unit is self.model.unit
@@ -104,11 +110,11 @@ class WorkerInitFnSeed(Rule):
         place = call.node if here else self.model.place(loader.call)
         if place is None:
             return
-        origin = function.origin if here else call.origin
+        origin = Origin(info.node, info.unit) if here else call.origin
         related = [(origin, "the function that each worker starts with" if here else "it is seeded here")]
         own = "torch.initial_seed() % 2**32"
         if isinstance(value, Scalar) and value.kind == WIDE_SEED:
-            if call.name == "numpy.random.seed" and not self._seeded_small_before(function.info, call):
+            if call.name == "numpy.random.seed" and not self._seeded_small_before(info, call):
                 self.report(
                     place,
                     "torch's seeds have 64 bits; `np.random.seed` takes 32 and raises",
@@ -118,7 +124,7 @@ class WorkerInitFnSeed(Rule):
                     related=related,
                 )
             return
-        message = self._repeated(loader, function.info, call, argument)
+        message = self._repeated(loader, info, call, argument)
         if message is not None:
             self.report(
                 place,
@@ -162,7 +168,8 @@ class WorkerInitFnSeed(Rule):
             left, right = self._parts(info, node.left), self._parts(info, node.right)
             return left | right if left is not None and right is not None else None
         parameters = info.node.params.params
-        if isinstance(node, cst.Name) and parameters and node.value == parameters[0].name.value:
+        # Of a `__call__` the first parameter is the object.
+        if isinstance(node, cst.Name) and parameters and node.value == parameters[-1].name.value:
             return {"id"}
         if isinstance(node, cst.Subscript):
             inner = node.value

@@ -80,14 +80,7 @@ class Case:
     @cached_property
     def directives(self) -> dict[str, list[str]]:
         """What the comments at the start of `main` say, by directive."""
-        found: dict[str, list[str]] = {}
-        for line in _source(self.main).text.splitlines():
-            if not line.startswith("#"):
-                break
-            match = _DIRECTIVE.match(line)
-            if match:
-                found.setdefault(match.group(1), []).append(match.group(2) or "")
-        return found
+        return _directives(_source(self.main).text)
 
     @property
     def not_run(self) -> str | None:
@@ -102,7 +95,7 @@ class Case:
             SpecifierError: the case does not say it as it should.
         """
         try:
-            return _target(", ".join(self.directives.get("target", ())))
+            return target_of(_source(self.main).text)
         except SpecifierError as error:
             raise SpecifierError(f"{self.name}: target: {error}") from None
 
@@ -125,6 +118,26 @@ class Case:
             if match:
                 marks.update((row, code.strip()) for code in match.group(1).split(","))
         return marks
+
+
+def target_of(text: str) -> Target:
+    """What code is linted for, by the comments that it starts with.
+
+    Raises:
+        SpecifierError: it does not say it as it should.
+    """
+    return _target(", ".join(_directives(text).get("target", ())))
+
+
+def _directives(text: str) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for line in text.splitlines():
+        if not line.startswith("#"):
+            break
+        match = _DIRECTIVE.match(line)
+        if match:
+            found.setdefault(match.group(1), []).append(match.group(2) or "")
+    return found
 
 
 def find(fixtures: Path) -> Iterator[Case]:

@@ -1,13 +1,15 @@
 """Open files and databases: what becomes of them in worker processes."""
 
+from collections.abc import Sequence
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
 import libcst as cst
 
 from torchlint.semantic.datasets import elements, method
+from torchlint.semantic.knowledge.data import MAKERS
 from torchlint.semantic.members import Members, is_member, receiver_name, sampling
-from torchlint.semantic.values import ClassInfo, FunctionInfo, Instance, Origin, Value
+from torchlint.semantic.values import ClassInfo, FunctionInfo, Instance, Origin, Value, alternatives
 
 if TYPE_CHECKING:
     from torchlint.semantic.model import Model
@@ -100,25 +102,27 @@ def _held(
     """The handle that an attribute holds, or one that it holds a part of."""
     end = model.facts.end
     values = [model.held(dataset, name)] if dataset is not None else [v for read in reads for v in model.values(read)]
-    handles = [_handle(value, end) for value in values]
-    if handles and all(handles):
-        return handles[0]
-    whole = _part_of(name, initializer) if initializer is not None else None
+    handle = _handle(values, end)
+    whole = _part_of(name, initializer) if handle is None and initializer is not None else None
     if whole is None:
-        return None
+        return handle
     if dataset is not None and isinstance(whole, cst.Attribute):
-        value = model.held(dataset, whole.attr.value)
+        handle = _handle([model.held(dataset, whole.attr.value)], end)
     else:
-        value = model.value(whole)
-    handle = _handle(value, end)
+        handle = _handle(model.values(whole), end)
     return handle if handle is not None and handle.symbol in _PARTS else None
 
 
-def _handle(value: Value, end: "State") -> Instance | None:
-    if isinstance(value, Instance):
-        return value if value.symbol in HANDLES else None
-    held = elements(value, end)
-    return _handle(held[0], end) if held else None
+def _handle(values: Sequence[Value], end: "State") -> Instance | None:
+    """The first of some values, if each is a handle, or a list of handles, of one class."""
+    handles: list[Instance] = []
+    for value in values:
+        for option in alternatives(value):
+            held = option if isinstance(option, Instance) else _handle((elements(option, end) or ())[:1], end)
+            if held is None or held.symbol not in HANDLES:
+                return None
+            handles.append(held)
+    return handles[0] if len({handle.symbol for handle in handles}) == 1 else None
 
 
 def _part_of(name: str, initializer: FunctionInfo) -> cst.BaseExpression | None:
@@ -163,6 +167,11 @@ def _stays_open(model: "Model", handle: Instance, members: Members, before: Memb
     for node in before.nodes if before is not None else ():
         if isinstance(node, cst.WithItem) and node.item is handle.origin.node:
             return False
+    makers = [name for name, symbol in MAKERS.items() if symbol == handle.symbol]
+    made = [call for call in model.sample_calls(*makers, handle.symbol or "") if call.node is handle.origin.node]
+    if made and all(call.tests for call in made):
+        # Whether it is opened at all depends on how the dataset is made.
+        return False
     closed = model.sample_calls(f"{handle.symbol}.close", f"{handle.symbol}.release")
     return not any(call.receiver is handle and not any(f in members.functions for f in call.active) for call in closed)
 
@@ -174,7 +183,7 @@ def _of_module(model: "Model", members: Members) -> dict[cst.CSTNode, Kept]:
     """
     found: dict[cst.CSTNode, Kept] = {}
     for name, reads in members.names.items():
-        handle = _handle(model.global_value(name), model.facts.end)
+        handle = _handle([model.global_value(name)], model.facts.end)
         if handle is None or handle.origin is None or handle.symbol is None or HANDLES[handle.symbol] is Kind.NOTHING:
             continue
         made = model.calls(handle.origin.node)

@@ -1,12 +1,12 @@
 """Lengths of datasets: those that are known, and numbers that a program computes from one.
 
-`formula` reads an expression such as `int(0.8 * len(data))` back through the variables that it went through, so that
+`formulas` reads an expression such as `int(0.8 * len(data))` back through the variables that it went through, so that
 it can be computed for any length of `data`.
 """
 
 import math
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import libcst as cst
@@ -67,24 +67,32 @@ _FUNCTIONS: dict[str, Callable[..., Number]] = {
 }
 
 
-class Formula(NamedTuple):
-    """A number as a function of one unknown, which `at` is given.
+class Unknown(NamedTuple):
+    """What a formula depends on: an expression, and, where that is `len(...)`, the expression whose length it is."""
 
-    `unknown` is the expression that the unknown stands for, `counted` the value whose length it is, if it is one.
-    Both are None for a plain number.
-    """
-
-    at: Callable[[int], Number]
-    unknown: cst.BaseExpression | None = None
+    node: cst.BaseExpression
     counted: cst.BaseExpression | None = None
 
 
-def formula(model: "Model", value: Value, node: cst.BaseExpression | None = None) -> Formula | None:
-    """A value as a formula of one unknown; None where it is computed in ways that cannot be followed.
+class Formula(NamedTuple):
+    """A number as a function of unknowns; `at` is given a number for each of them, in their order."""
 
-    `node` is where the value is read, if that is known.
+    at: Callable[[Sequence[Number]], Number]
+    unknowns: tuple[Unknown, ...] = ()
+
+
+def formulas(model: "Model", values: Sequence[tuple[Value, cst.BaseExpression | None]]) -> list[Formula] | None:
+    """Several values as formulas of the same unknowns; None where one is computed in ways that cannot be followed.
+
+    Each value comes with the expression where it is read, if that is known.
     """
-    return _of_value(model, value, node, MAX_STEPS)
+    parts = []
+    for value, node in values:
+        part = _of_value(model, value, node, MAX_STEPS)
+        if part is None:
+            return None
+        parts.append(part)
+    return _aligned(model, parts)
 
 
 def known_length(model: "Model", value: Value) -> int | None:
@@ -145,10 +153,13 @@ def _of_value(model: "Model", value: Value, node: cst.BaseExpression | None, ste
     origin = value.origin if isinstance(value, Scalar) else None
     if origin is not None and origin.unit is model.unit and origin.node is not node:
         if isinstance(origin.node, (cst.Call, cst.BinaryOperation)):
-            return _of_expression(model, origin.node, steps - 1)
-        return None
+            found = _of_expression(model, origin.node, steps - 1)
+            if found is not None:
+                return found
+        else:
+            return None
     if isinstance(node, (cst.Name, cst.Attribute)) and (value is UNKNOWN or isinstance(value, Scalar)):
-        return Formula(lambda n: n, node)
+        return Formula(_first, (Unknown(node),))
     return None
 
 
@@ -167,7 +178,7 @@ def _of_expression(model: "Model", node: cst.Call | cst.BinaryOperation, steps: 
         value = model.value(node)
         if isinstance(value, Const):
             return _of_value(model, value, None, steps)
-        return Formula(lambda n: n, node, node.args[0].value)
+        return Formula(_first, (Unknown(node, node.args[0].value),))
     function = _FUNCTIONS.get(name)
     if function is None or any(arg.star or arg.keyword is not None for arg in node.args):
         return None
@@ -183,32 +194,39 @@ def _combined(
         if part is None:
             return None
         parts.append(part)
-    if not same_unknown(model, parts):
-        return None
-    first = next((part for part in parts if part.unknown is not None), None)
-    return Formula(
-        lambda n: function(*[part.at(n) for part in parts]),
-        first.unknown if first is not None else None,
-        first.counted if first is not None else None,
-    )
+    aligned = _aligned(model, parts)
+    return Formula(lambda given: function(*[part.at(given) for part in aligned]), aligned[0].unknowns)
 
 
-def same_unknown(model: "Model", parts: "list[Formula]") -> bool:
-    """Whether all formulas are of one and the same unknown, as far as they have one."""
-    known = [part for part in parts if part.unknown is not None]
-    return all(_is_same(model, known[0], part) for part in known[1:])
+def _first(given: Sequence[Number]) -> Number:
+    return given[0]
 
 
-def _is_same(model: "Model", one: Formula, other: Formula) -> bool:
-    if one.unknown is other.unknown:
+def _aligned(model: "Model", parts: Sequence[Formula]) -> list[Formula]:
+    """The same formulas, all of the same unknowns."""
+    unknowns: list[Unknown] = []
+    aligned = []
+    for part in parts:
+        places = []
+        for unknown in part.unknowns:
+            place = next((i for i, known in enumerate(unknowns) if _is_same(model, known, unknown)), len(unknowns))
+            if place == len(unknowns):
+                unknowns.append(unknown)
+            places.append(place)
+        aligned.append((part.at, tuple(places)))
+    return [Formula(_moved(at, places), tuple(unknowns)) for at, places in aligned]
+
+
+def _moved(at: Callable[[Sequence[Number]], Number], places: tuple[int, ...]) -> Callable[[Sequence[Number]], Number]:
+    return lambda given: at([given[place] for place in places])
+
+
+def _is_same(model: "Model", one: Unknown, other: Unknown) -> bool:
+    if one.node is other.node:
         return True
     if one.counted is not None and other.counted is not None:
         return is_same_object(model, one.counted, other.counted)
-    return (
-        one.unknown is not None
-        and other.unknown is not None
-        and _text(model, one.unknown) == _text(model, other.unknown)
-    )
+    return _text(model, one.node) == _text(model, other.node)
 
 
 def is_same_object(model: "Model", one: cst.BaseExpression, other: cst.BaseExpression) -> bool:

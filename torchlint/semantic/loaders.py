@@ -106,6 +106,17 @@ class Loader:
         return _has_workers(self.value("num_workers"), self.arguments)
 
     @property
+    def stacks(self) -> bool:
+        """Whether it certainly makes batches of more than one sample, by the default `collate_fn`."""
+        size = self.value("batch_size")
+        several = size is not None and all(
+            isinstance(option, Const) and isinstance(option.value, int) and option.value > 1
+            for option in alternatives(size)
+        )
+        plain = all(self.given(name) is Tri.NO for name in ("collate_fn", "batch_sampler"))
+        return several and plain and not self.of_graphs
+
+    @property
     def start_method(self) -> Value | None:
         """What it is told about how its processes start; None when nothing."""
         return self.value("multiprocessing_context") if self.given("multiprocessing_context") is not Tri.NO else None

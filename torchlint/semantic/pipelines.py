@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import libcst as cst
 
-from torchlint.semantic.datasets import is_dataset_class, method
+from torchlint.semantic.datasets import SAMPLE_METHODS, is_dataset_class, method
 from torchlint.semantic.facts import Call
 from torchlint.semantic.knowledge.vision import (
     COMPOSE,
@@ -279,9 +279,13 @@ def _of_own_datasets(model: "Model") -> Iterator[Use]:
 
 
 def _direct_calls(model: "Model") -> Iterator[Call]:
+    """The calls of transforms in this file, but for those in the methods of datasets whose samples are known."""
+    known = {entry for instance, _ in own_datasets(model) if instance.info is not None for entry in instance.info.mro}
     for name in sorted(model.called):
         if name.endswith(_CALLED) and transform_class(name.rpartition(".")[0]) is not None:
-            yield from model.calls_of(name)
+            for call in model.calls_of(name):
+                if not any(function.name in SAMPLE_METHODS and function.owner in known for function in call.active):
+                    yield call
 
 
 def _of_calls(

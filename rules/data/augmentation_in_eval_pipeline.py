@@ -8,7 +8,7 @@ from torchlint.diagnostic import Applicability, Category, Severity
 from torchlint.rule import Repair, Rule
 from torchlint.semantic.pipelines import Made, VisionDataset, Wrong, transform_of
 from torchlint.semantic.transforms import Fault, Problem, Step, is_pipeline, random_steps, run, steps
-from torchlint.semantic.values import CONTENT, DictRef, Entries, Instance, Value
+from torchlint.semantic.values import CONTENT, UNKNOWN, DictRef, Entries, Value
 
 EVALUATION = frozenset({"val", "valid", "validation", "test", "testing", "eval", "evaluation", "inference", "infer"})
 TRAINING = frozenset({"train", "training", "tta", "aug", "augment", "augmented", "augmentation", "trainval"})
@@ -16,8 +16,7 @@ PARTS = ("test", "val", "valid", "validation")
 
 
 class Evaluated(NamedTuple):
-    """A pipeline for evaluation: where it is made, what it is called, the place to report at (None: the step), and
-    whether images for training go through it as well."""
+    """A pipeline for evaluation, the place to report at (None: the step), and whether training uses it as well."""
 
     steps: tuple[Step, ...]
     node: cst.CSTNode
@@ -115,7 +114,7 @@ class AugmentationInEvalPipeline(Rule):
             flat = steps(value, self.model.facts.end)
             yield Evaluated(flat, node or place, f"`{dataset.name}` with `{part}`", place, node in training)
 
-    def _transforms(self, tested_on: bool, joined: set[Instance]) -> Iterator[Value]:
+    def _transforms(self, tested_on: bool, joined: set[Value]) -> Iterator[Value]:
         """The transforms of the datasets of torchvision, of those for a test or of the others."""
         for dataset in self.model.pipelines.datasets:
             value = transform_of(self.model, dataset)
@@ -139,14 +138,10 @@ class AugmentationInEvalPipeline(Rule):
                 if made is not None and isinstance(key, str) and _is_evaluation(key):
                     yield Evaluated(made.steps, made.node, f'the pipeline for `"{key}"`', None, False)
 
-    def _joined(self) -> set[Instance]:
+    def _joined(self) -> set[Value]:
         """The datasets that are joined with others: which part they are says nothing then."""
-        found: set[Instance] = set()
-        for call in self.model.calls_of("torch.utils.data.ConcatDataset"):
-            for element in self.model.elements(call.argument(0, "datasets") or call.result) or ():
-                if isinstance(element, Instance):
-                    found.add(element)
-        return found
+        joins = self.model.calls_of("torch.utils.data.ConcatDataset")
+        return {part for call in joins for part in self.model.elements(call.argument(0, "datasets") or UNKNOWN) or ()}
 
     def _report_random(self, found: Evaluated, step: Step) -> None:
         origin = step.origin if found.place is None else None

@@ -1,3 +1,4 @@
+import re
 from collections.abc import Iterator
 
 import libcst as cst
@@ -146,7 +147,7 @@ class DatasetMissingMethods(Rule):
 
     def _rename(self, name: cst.Name, wanted: str) -> Repair | None:
         # Whoever calls it by its name goes on to.
-        if self.source.text.count(name.value) > 1:
+        if len(re.findall(rf"\b{name.value}\b", self.source.text)) > 1:
             return None
         return self.fix(f"rename it to `{wanted}`", Applicability.SAFE, self.replace(name, wanted))
 
@@ -203,10 +204,12 @@ class DatasetMissingMethods(Rule):
             if is_iterable_class(dataset.info):
                 yield "__iter__", dataset
                 continue
-            if method(dataset.info, "__getitems__") is None:
+            known = is_dataset_class(dataset.info)
+            if known and method(dataset.info, "__getitems__") is None:
                 yield "__getitem__", dataset
             samplers = (loader.given("sampler"), loader.given("batch_sampler"))
-            if dataset in given and all(each is Tri.NO for each in samplers):
+            known = known or method(dataset.info, "__getitem__") is not None
+            if known and dataset in given and all(each is Tri.NO for each in samplers):
                 yield "__len__", dataset
 
     def _lacks(self, name: str, dataset: Instance, place: cst.CSTNode | None, call: Call) -> None:

@@ -1,5 +1,4 @@
 import re
-from collections.abc import Iterator
 
 import libcst as cst
 
@@ -8,11 +7,12 @@ from torchlint.rule import Repair, Rule
 from torchlint.semantic.datasets import SAMPLE_METHODS, is_dataset_class
 from torchlint.semantic.facts import Call
 from torchlint.semantic.pipelines import Use
-from torchlint.semantic.transforms import BGR_ARRAY, PIL_IMAGE, Fault, Image, Kind, Step, run
-from torchlint.semantic.values import Const, Instance, ListRef, Origin, TupleOf, Value
+from torchlint.semantic.transforms import BGR_ARRAY, PIL_IMAGE, Fault, Image, Kind, run
+from torchlint.semantic.values import UNKNOWN, Const, Instance, Origin, Value
 
 TO_TENSOR = ("torch.from_numpy", "torch.as_tensor", "torch.tensor", "torchvision.transforms.functional.to_tensor")
 FROM_ARRAY = "PIL.Image.fromarray"
+CHECKED = re.compile(r"\.mode\b|getbands\(")
 JPEG = re.compile(r"\.jpe?g\b", re.IGNORECASE)
 OTHER_FORMATS = re.compile(r"\.(png|gif|webp|tiff?|bmp)\b", re.IGNORECASE)
 # The mean of red in ImageNet, which models of torchvision are trained with.
@@ -39,53 +39,43 @@ class ImageModeUnchecked(Rule):
     ## Example
     ```python
     from PIL import Image
-    from torch.utils.data import DataLoader, Dataset
+    from torch.utils.data import Dataset
     from torchvision import transforms
+
+    normalize = transforms.Normalize((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 
 
     class Photographs(Dataset):
         def __init__(self, paths):
             self.paths = paths
-            self.transform = transforms.Compose([
-                transforms.Resize((64, 64)),
-                transforms.ToTensor(),
-                transforms.Normalize((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
-            ])
+            self.transform = transforms.Compose([transforms.ToTensor(), normalize])
 
         def __len__(self):
             return len(self.paths)
 
         def __getitem__(self, index):
             return self.transform(Image.open(self.paths[index]))
-
-
-    loader = DataLoader(Photographs(["a.png", "b.png"]), batch_size=2)
     ```
 
     ## Use instead
     ```python
     from PIL import Image
-    from torch.utils.data import DataLoader, Dataset
+    from torch.utils.data import Dataset
     from torchvision import transforms
+
+    normalize = transforms.Normalize((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 
 
     class Photographs(Dataset):
         def __init__(self, paths):
             self.paths = paths
-            self.transform = transforms.Compose([
-                transforms.Resize((64, 64)),
-                transforms.ToTensor(),
-                transforms.Normalize((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
-            ])
+            self.transform = transforms.Compose([transforms.ToTensor(), normalize])
 
         def __len__(self):
             return len(self.paths)
 
         def __getitem__(self, index):
             return self.transform(Image.open(self.paths[index]).convert("RGB"))
-
-
-    loader = DataLoader(Photographs(["a.png", "b.png"]), batch_size=2)
     ```
 
     ## Fix safety
@@ -122,7 +112,7 @@ class ImageModeUnchecked(Rule):
 
     def _check_opened(self, use: Use, image: Instance) -> None:
         """An image of unknown mode: which of the modes that it may have does the pipeline not take?"""
-        if run(use.steps, use.image)[1] or self._are_photographs(image):
+        if use.image.kind is not Kind.PIL or run(use.steps, use.image)[1] or self._is_known_otherwise(image):
             return
         grey, transparent = (run(use.steps, Image(Kind.PIL, channels)) for channels in (1, 4))
         fails = [problem for _, found in (grey, transparent) for problem in found if problem.fault is Fault.CHANNELS]
@@ -135,10 +125,13 @@ class ImageModeUnchecked(Rule):
                 fails[0].step.origin,
             )
 
-    def _are_photographs(self, image: Instance) -> bool:
-        """Whether JPEG files alone are spoken of: nearly all of them are of mode RGB."""
-        texts = [self.source.text, image.origin.unit.source.text if image.origin is not None else ""]
-        return any(map(JPEG.search, texts)) and not any(map(OTHER_FORMATS.search, texts))
+    def _is_known_otherwise(self, image: Instance) -> bool:
+        """Whether the program looks at the mode, or speaks of JPEG files alone: nearly all of them are of mode RGB."""
+        opened = image.origin.unit.source.text if image.origin is not None else ""
+        if CHECKED.search(opened):
+            return True
+        text = opened if JPEG.search(opened) or OTHER_FORMATS.search(opened) else self.source.text
+        return JPEG.search(text) is not None and OTHER_FORMATS.search(text) is None
 
     def _report(self, use: Use, image: Instance, message: str, normalized: Origin | None) -> None:
         opened = image.origin
@@ -168,18 +161,14 @@ class ImageModeUnchecked(Rule):
         if first is None or first.name not in ("ToTensor", "ToPILImage", "ToImage"):
             return
         normalized = next((step for step in use.steps if step.name == "Normalize"), None)
-        red_first = normalized is not None and self._mean_of_first(normalized) == IMAGENET_RED
+        means = self.model.elements(normalized.argument(0, "mean") or UNKNOWN) if normalized is not None else None
+        red_first = means is not None and any(mean == Const(IMAGENET_RED) for mean in means[:1])
         severity = Severity.WARNING if red_first or first.name == "ToPILImage" else Severity.INFO
         self._report_bgr(use.node, image, f"`{first.name}`", severity)
 
-    def _mean_of_first(self, step: Step) -> object:
-        mean = step.argument(0, "mean")
-        items = self.model.elements(mean) if isinstance(mean, (TupleOf, ListRef)) else None
-        return items[0].value if items and isinstance(items[0], Const) else None
-
     def _check_arrays(self) -> None:
         """Arrays of blue, green and red that become PIL images anywhere, or tensors in a dataset."""
-        for call in self._calls_of_arrays():
+        for call in self.model.calls_of(FROM_ARRAY, *TO_TENSOR):
             image = call.argument(0)
             if isinstance(image, Instance) and image.symbol == BGR_ARRAY and not CAFFE.search(self.source.text):
                 name = (call.name or "").rpartition(".")[2]
@@ -187,9 +176,6 @@ class ImageModeUnchecked(Rule):
                     self._report_bgr(call.node, image, "`Image.fromarray`", Severity.WARNING)
                 elif _gives_samples(call):
                     self._report_bgr(call.node, image, f"`{name}`", Severity.INFO)
-
-    def _calls_of_arrays(self) -> Iterator[Call]:
-        yield from self.model.calls_of(FROM_ARRAY, *TO_TENSOR)
 
     def _report_bgr(self, node: cst.CSTNode, image: Value, taker: str, severity: Severity) -> None:
         if node in self._said:

@@ -14,12 +14,13 @@ NORMALIZE = tuple(f"{package}Normalize" for package in TRANSFORM_PACKAGES)
 class NormalizeChannelMismatch(Rule):
     """Checks for a `Normalize` whose mean and standard deviation are for another number of channels than the image has.
 
-    The number of channels is known for the datasets of torchvision, and after `Grayscale` and the like. Reported as well
-    are means and deviations of different lengths, and numbers without brackets for `v2.Normalize`.
+    The number of channels is known for the datasets of torchvision, and after `Grayscale` and the like. Reported as
+    well are means and deviations of different lengths, and numbers without brackets for `v2.Normalize`.
 
     ## Why is this bad?
-    Three means for an image of one channel raise `RuntimeError: output with shape [1, 28, 28] doesn't match the broadcast
-    shape [3, 28, 28]`. In `torchvision.transforms.v2` it is worse: the image silently becomes one of three channels.
+    Three means for an image of one channel raise `RuntimeError: output with shape [1, 28, 28] doesn't match the
+    broadcast shape [3, 28, 28]`. In `torchvision.transforms.v2` it is worse: the image silently becomes one of three
+    channels.
 
     ## Example
     ```python
@@ -38,8 +39,8 @@ class NormalizeChannelMismatch(Rule):
     ```
 
     ## Fix safety
-    Unsafe: of three equal numbers one is kept, and other images may go through the same transform. There is no fix where
-    the numbers differ.
+    Unsafe: of three equal numbers one is kept, and other images may go through the same transform. There is no fix
+    where the numbers differ.
 
     ## References
     - https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.Normalize.html
@@ -81,7 +82,8 @@ class NormalizeChannelMismatch(Rule):
 
     def _report_in_pipeline(self, wrong: Wrong) -> None:
         step, image, use = wrong.problem.step, wrong.problem.image, wrong.use
-        assert step.widths is not None and image.channels is not None
+        assert step.widths is not None
+        assert image.channels is not None
         of = f" of `{use.dataset.name}`" if use is not None and use.dataset is not None else ""
         channels = "one channel" if image.channels == 1 else f"{image.channels} channels"
         message = f"`Normalize` is for {max(step.widths)} channels; the image{of} has {channels}"
@@ -129,7 +131,7 @@ class NormalizeChannelMismatch(Rule):
         return self.fix("keep one number", Applicability.UNSAFE, *edits) if len(edits) == 2 else None
 
     def _bracket(self, node: cst.CSTNode, widths: tuple[int, int]) -> Repair | None:
-        """A number becomes a tuple of one: the code could not run before, but how many channels there are is a guess."""
+        """Make tuples of numbers: the code could not run before, but how many channels there are is a guess."""
         if not isinstance(node, cst.Call):
             return None
         numbers = [arg.value for arg in node.args if isinstance(arg.value, cst.Float)]

@@ -92,10 +92,8 @@ class VisionDataset(NamedTuple):
     def part(self) -> object:
         """Which part of the data it is, as its argument says: True or False for `train`, the text of `split`; None
         where that is not known."""
-        if self.known.part is None:
-            given = self.argument("train", None)
-        else:
-            given = self.argument(*self.known.part)
+        name, index = self.known.part if self.known.part is not None else ("train", None)
+        given = self.argument(name, index)
         return given.value if isinstance(given, Const) and not given.assumed else None
 
 
@@ -304,5 +302,6 @@ def _of_calls(
             continue
         place = call.node if call.origin.unit is model.unit else node
         if place is not None:
-            image = image_of(call.arguments.positional[0])
+            # In a loop the image may come out of the turn before: of the step before, where a pipeline is a loop.
+            image = image_of(call.arguments.positional[0]) if not call.loops else ANYTHING
             yield Use(receiver, steps(receiver, model.facts.end), image, place, call=call, owner=owner)

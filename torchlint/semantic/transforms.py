@@ -62,7 +62,7 @@ class Kind(Enum):
     PIL = "a PIL image"
     ARRAY = "an array"
     BYTES = "a tensor of `uint8`"
-    FLOAT = "a tensor"
+    FLOAT = "a tensor of floats"
     TENSOR = "a tensor"
     CROPS = "a tuple of crops"
     NUMBER = "a number"
@@ -251,7 +251,7 @@ def _is_fixed(step: Step) -> bool:
     if step.name == "RandomRotation":
         degrees = step.argument(0, "degrees")
         if isinstance(degrees, Const):
-            return degrees.value == 0
+            return bool(degrees.value == 0)
         return isinstance(degrees, TupleOf) and len(degrees.items) == 2 and degrees.items[0] == degrees.items[1]
     if step.name == "ColorJitter":
         return (
@@ -476,7 +476,7 @@ def _custom(step: Step, image: Image, problems: list[Problem]) -> Image:
 
 
 def _method_of_lambda(value: Value) -> tuple[str, object] | None:
-    """Method and first argument of `lambda x: x.method(argument)`, of methods that only tensors, or only images have."""
+    """Method and argument of `lambda x: x.method(argument)`, of methods that only tensors, or only images, have."""
     if isinstance(value, Instance) and value.symbol is not None and value.symbol.startswith("torchvision.transforms"):
         # `Lambda` itself has no name among the known steps.
         held = value.arguments.get(0, "lambd")

@@ -43,7 +43,8 @@ def _array(machine: "Interpreter", call: "Call") -> Value:
 # Methods of PIL images, and functions of OpenCV, that give an image of the same mode.
 SAME_PIL = ("copy", "crop", "effect_spread", "filter", "point", "resize", "rotate", "transform", "transpose")
 SAME_BGR = ("resize", "flip", "GaussianBlur", "blur", "medianBlur", "rotate", "warpAffine", "copyMakeBorder")
-TENSOR_DTYPES = {Kind.FLOAT: "float32", Kind.BYTES: "uint8", Kind.TENSOR: None}
+# Transforms of v1 that take no tensor, and make one.
+CONVERTERS = ("ToTensor", "PILToTensor")
 
 
 def _pil_image(machine: "Interpreter", call: "Call", mode: Value | None = None) -> Value:
@@ -95,14 +96,24 @@ def _to_tensor(machine: "Interpreter", call: "Call") -> Value:
 
 
 def _transformed(machine: "Interpreter", call: "Call") -> Value:
-    """What a transform makes of an image."""
+    """What a transform makes of an image: a tensor on the CPU of an image that is none, else one like the given."""
     given = call.arguments.positional
     if len(given) != 1 or call.receiver is None:
         return UNKNOWN
-    image, _ = run(steps(call.receiver, machine.state), image_of(given[0]))
-    if image.kind in TENSOR_DTYPES:
-        return Tensor(Tri.NO, Device.CPU, TENSOR_DTYPES[image.kind], origin=machine.here(call.node))
-    return _pil_image(machine, call, Const("?")) if image.kind is Kind.PIL else UNKNOWN
+    before = image_of(given[0])
+    after, _ = run(steps(call.receiver, machine.state), before)
+    if after.kind is Kind.PIL:
+        return _pil_image(machine, call, Const("?"))
+    if not after.kind.is_tensor:
+        return UNKNOWN
+    dtype = "uint8" if after.kind is Kind.BYTES else "float32" if after.scaled is not None else None
+    origin = machine.here(call.node)
+    if isinstance(given[0], Tensor):
+        return Tensor(given[0].grad, given[0].device, dtype, origin=origin)
+    converted = after.by is not None and not after.demanded and after.by.name in CONVERTERS
+    if converted or before.kind in (Kind.PIL, Kind.ARRAY):
+        return Tensor(Tri.NO, Device.CPU, dtype, origin=origin)
+    return UNKNOWN
 
 
 TRANSFERS: dict[str, Transfer] = {

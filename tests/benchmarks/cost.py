@@ -1,6 +1,6 @@
 """What each part of a lint costs: parsing, understanding, each rule.
 
-    python tests/benchmarks/rules.py FOLDER... [--runs 3]
+    python tests/benchmarks/cost.py FOLDER... [--runs 3]
 
 Takes each file through the steps of a lint in one process. A rule's cost is that of its hooks in a walk of its own over
 the tree, after everything is understood, less that of a bare walk. Files that no rule applies to by its words are

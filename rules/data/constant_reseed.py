@@ -72,11 +72,11 @@ class ConstantReseed(Rule):
 
     code = "TL419"
     category = Category.SUSPICIOUS
-    words = ("seed",)
+    words = ("seed", "Dataset")
 
     def leave_Module(self, node: cst.Module) -> None:
         reported: set[int] = set()
-        for call in self.model.calls_of(*SEEDING, MANUAL_SEED):
+        for call in self.model.sample_calls(*SEEDING, MANUAL_SEED):
             seed = call.argument(0, "seed", "a", "x")
             if not isinstance(seed, Const) or seed.value is None or call.tests or not call.certain:
                 continue
@@ -96,6 +96,9 @@ class ConstantReseed(Rule):
 
     def _place(self, call: Call) -> cst.CSTNode | None:
         """Where seeding is asked for: not in a helper such as `set_seed`. None under a condition, which is deliberate."""
+        function = call.active[-1] if call.active else None
+        if call.origin.unit is not self.model.unit and function is not None and not _SEEDER.search(function.name):
+            return self.model.place(call) if self._runs_always(function, call.node) else None
         for node in reversed(call.stack):
             made = next((made for made in self.model.calls(node) if made.stack == call.stack[: len(made.stack)]), None)
             function = made.active[-1] if made is not None and made.active else None

@@ -135,7 +135,9 @@ class DatasetMissingMethods(Rule):
         needed = ("__iter__",) if is_iterable_class(info) else ("__getitem__", "__len__")
         for name, function in _own_functions(info):
             wanted = MEANT.get(name.replace("_", "").lower())
-            if wanted not in needed or name == wanted or not _is_special(name) or not _lacks(info, wanted):
+            if wanted is None or wanted not in needed or name == wanted or not _is_special(name):
+                continue
+            if not _lacks(info, wanted):
                 continue
             self.said.add((info, wanted))
             self.report(

@@ -1,25 +1,13 @@
-from collections.abc import Iterator
-
 import libcst as cst
 
 from torchlint.diagnostic import Category, Severity
 from torchlint.rule import Rule
+from torchlint.semantic.collation import holds_none, none_returns
 from torchlint.semantic.datasets import collates_by_default, is_dataset_class, is_iterable_class, method
 from torchlint.semantic.flow import Path, completes, exits, is_generator, is_placeholder
 from torchlint.semantic.guards import depends_on_sample, is_about_sample
 from torchlint.semantic.loaders import Loader
-from torchlint.semantic.values import (
-    NONE,
-    ClassInfo,
-    Entries,
-    FunctionInfo,
-    FunctionRef,
-    Instance,
-    Items,
-    Tri,
-    TupleOf,
-    Value,
-)
+from torchlint.semantic.values import ClassInfo, FunctionInfo, FunctionRef, Instance, Tri
 
 
 class GetitemReturnsNone(Rule):
@@ -175,8 +163,8 @@ class GetitemReturnsNone(Rule):
         node = function.node
         if not isinstance(node, cst.FunctionDef) or is_placeholder(node) or is_generator(node):
             return False
-        always = _has_none(self.model.sample(dataset))
-        returns = list(_none_returns(node))
+        always = holds_none(self.model.sample(dataset))
+        returns = list(none_returns(node))
         certain = [each for each, path in returns if self._is_certain(node, path)]
         if not always and not certain:
             return False
@@ -199,29 +187,3 @@ class GetitemReturnsNone(Rule):
     @staticmethod
     def _is_certain(node: cst.FunctionDef, path: Path) -> bool:
         return depends_on_sample(node, path) and all(is_about_sample(node, gate) for gate in path)
-
-
-def _none_returns(node: cst.FunctionDef) -> Iterator[tuple[cst.Return, Path]]:
-    """The `return` statements of a function that name None as the sample, or as a part of it."""
-    for each, path in exits(node).returns:
-        value = each.value
-        parts: list[cst.BaseExpression] = []
-        if isinstance(value, cst.Tuple):
-            parts = [element.value for element in value.elements]
-        elif isinstance(value, cst.Dict):
-            parts = [element.value for element in value.elements if isinstance(element, cst.DictElement)]
-        elif value is not None:
-            parts = [value]
-        if value is None or any(isinstance(part, cst.Name) and part.value == "None" for part in parts):
-            yield each, path
-
-
-def _has_none(sample: Value) -> bool:
-    """Whether a sample certainly is None, or has it as a part."""
-    if isinstance(sample, TupleOf):
-        return any(map(_has_none, sample.items))
-    if isinstance(sample, Items):
-        return any(map(_has_none, sample.items or ()))
-    if isinstance(sample, Entries):
-        return any(map(_has_none, sample.entries.values()))
-    return sample == NONE

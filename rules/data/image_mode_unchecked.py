@@ -7,7 +7,7 @@ from torchlint.rule import Repair, Rule
 from torchlint.semantic.datasets import SAMPLE_METHODS, is_dataset_class
 from torchlint.semantic.facts import Call
 from torchlint.semantic.pipelines import Use
-from torchlint.semantic.transforms import BGR_ARRAY, PIL_IMAGE, Fault, Image, Kind, run
+from torchlint.semantic.transforms import BGR_ARRAY, MODE, PIL_IMAGE, Fault, Image, Kind, run
 from torchlint.semantic.values import UNKNOWN, Const, Instance, Origin, Value
 
 TO_TENSOR = ("torch.from_numpy", "torch.as_tensor", "torch.tensor", "torchvision.transforms.functional.to_tensor")
@@ -97,7 +97,7 @@ class ImageModeUnchecked(Rule):
             if use.call is not None and _gives_samples(use.call):
                 given = use.call.argument(0)
                 if isinstance(given, Instance) and not NOT_PHOTOGRAPHS.search(self._words(use.call, given)):
-                    if given.symbol == PIL_IMAGE and "mode" not in given.base:
+                    if given.symbol == PIL_IMAGE and MODE not in given.base:
                         self._check_opened(use, given)
                     elif given.symbol == BGR_ARRAY:
                         self._check_bgr(use, given)

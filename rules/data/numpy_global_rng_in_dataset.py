@@ -1,11 +1,12 @@
+from collections.abc import Sequence
+
 import libcst as cst
 
 from torchlint.diagnostic import Category
 from torchlint.rule import Rule
-from torchlint.semantic.datasets import SAMPLE_METHODS, is_dataset_class
 from torchlint.semantic.facts import Call
 from torchlint.semantic.loaders import Loader
-from torchlint.semantic.values import FunctionInfo, Tri
+from torchlint.semantic.values import Tri
 
 NUMPY = "numpy.random."
 # What makes or moves a generator, and draws nothing.
@@ -80,40 +81,41 @@ class NumpyGlobalRngInDataset(Rule):
 
     code = "TL437"
     category = Category.SUSPICIOUS
-    words = ("numpy",)
+    words = ("numpy", "DataLoader", "oader")
 
     def leave_Module(self, node: cst.Module) -> None:
         if not self.model.target.torch.all_below(1, 9):
             return
         reported: set[int] = set()
-        for name in sorted(name for name in self.model.called if _draws(name)):
-            for call in self.model.calls_of(name):
-                sampling = _sampling(call)
-                loader = self._loader(sampling) if sampling is not None else None
-                if loader is not None and id(call.node) not in reported:
-                    reported.add(id(call.node))
+        seeding = list(self.model.sample_calls("numpy.random.seed"))
+        for name in sorted(name for name in {*self.model.called, *self.model.called_by_samples} if _draws(name)):
+            for call in self.model.sample_calls(name):
+                loader = self._loader(call, seeding)
+                if loader is None:
+                    continue
+                here = call.origin.unit is self.model.unit
+                place = call.node if here else self.model.place(loader.call)
+                if place is not None and id(place) not in reported:
+                    reported.add(id(place))
                     self.report(
-                        call.node,
+                        place,
                         "before torch 1.9 all workers draw the same numbers here, in each epoch again",
                         help="seed NumPy in a `worker_init_fn`, with `torch.initial_seed() % 2**32`",
-                        related=[(loader.call.origin, "the loader with workers")],
+                        related=[
+                            (loader.call.origin, "the loader with workers"),
+                            (None if here else call.origin, "they are drawn here"),
+                        ],
                     )
 
-    def _loader(self, sampling: FunctionInfo) -> Loader | None:
-        """A loader whose workers run a method, and whose workers nothing seeds."""
+    def _loader(self, call: Call, seeding: Sequence[Call]) -> Loader | None:
+        """A loader whose workers draw by a call, and whose workers or samples nothing seeds."""
         for loader in self.model.loaders:
             if loader.workers is Tri.YES and loader.given("worker_init_fn") is Tri.NO:
-                if sampling in self.model.worker_functions(loader):
+                running = self.model.worker_functions(loader).intersection(call.active)
+                if running and all(running.isdisjoint(seeded.active) for seeded in seeding):
                     return loader
         return None
 
 
 def _draws(name: str) -> bool:
     return name.startswith(NUMPY) and name.count(".") == 2 and name.rpartition(".")[2] not in NO_DRAWS
-
-
-def _sampling(call: Call) -> FunctionInfo | None:
-    for info in call.active:
-        if info.name in SAMPLE_METHODS and info.owner is not None and is_dataset_class(info.owner):
-            return info
-    return None

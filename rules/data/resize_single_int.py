@@ -96,7 +96,7 @@ class ResizeSingleInt(Rule):
         brackets = "; brackets alone make no tuple" if _in_brackets(step) else ""
         self.report(
             place,
-            f"`Resize` with one number sets the shorter side only: images of different shapes do not stack{brackets}",
+            f"`Resize` with one number sets the shorter side: other shapes do not stack{brackets}",
             help="give height and width, `Resize((224, 224))`, or crop afterwards",
             fix=self._pair(place),
             related=[(loader.call.origin, "this loader stacks the images"), (step.origin, "they are resized here")][

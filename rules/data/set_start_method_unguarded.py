@@ -42,21 +42,24 @@ class SetStartMethodUnguarded(Rule):
     code = "TL428"
     category = Category.CORRECTNESS
     fix_safety = Applicability.UNSAFE
-    words = ("set_start_method",)
+    words = ("set_start_method", "multiprocessing", "torch")
 
     def leave_Module(self, node: cst.Module) -> None:
         if self.source.cells or self.source.filename.rpartition("/")[2].startswith("test_"):
             # No process imports a notebook, nor need one import a test.
             return
         reported: set[int] = set()
-        for call in self.model.calls_of(*START_METHOD):
-            if call.importing and not call.guarded and id(call.node) not in reported and self._fails_again(call):
-                reported.add(id(call.node))
+        for call in self.model.calls_led_to(*START_METHOD):
+            place = self.model.place(call)
+            if call.importing and not call.guarded and id(place) not in reported and self._fails_again(call):
+                reported.add(id(place))
+                here = call.node is place
                 self.report(
-                    call.node,
+                    place or call.node,
                     "each process that is started imports this file and sets the start method a second time",
                     help='call it under `if __name__ == "__main__":`, or pass `force=True`',
-                    fix=self._force(call),
+                    fix=self._force(call) if here else None,
+                    related=[(None if here else call.origin, "it is set here")],
                 )
 
     def _fails_again(self, call: Call) -> bool:

@@ -11,9 +11,9 @@ from torchlint.semantic.values import ClassInfo, FunctionRef, Instance, Tri
 
 FILE = "builtins.open"
 CONSEQUENCES = {
-    Kind.POSITION: "they move each other's position in it, and read wrong data",
+    Kind.POSITION: "they move each other's place in it and read wrong data",
     Kind.STATE: "it must not be used in a process that was forked",
-    Kind.NOTHING: "it cannot be sent to workers that do not fork, which do not start",
+    Kind.NOTHING: "workers that do not fork do not start",
 }
 
 
@@ -132,7 +132,7 @@ class SharedHandleInDataset(Rule):
         return self.model.target.forks
 
     def _report(self, place: cst.CSTNode, kept: Kept, loader: Loader | None, here: bool) -> None:
-        who = "the workers of the loader" if loader is not None else "workers that load this dataset"
+        who = "the workers of the loader" if loader is not None else "workers of this dataset"
         self.report(
             place,
             f"{who} all use this one `{kept.symbol.removeprefix('builtins.')}`: {CONSEQUENCES[kept.kind]}",

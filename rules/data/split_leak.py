@@ -7,7 +7,8 @@ from torchlint.diagnostic import Category
 from torchlint.rule import Rule
 from torchlint.semantic.datasets import SUBSET
 from torchlint.semantic.facts import Call
-from torchlint.semantic.values import NONE, UNKNOWN, Instance, Value
+from torchlint.semantic.knowledge.vision import dataset_class
+from torchlint.semantic.values import NONE, UNKNOWN, Const, Instance, Value, alternatives
 
 SPLIT = "torch.utils.data.random_split"
 GENERATOR = "torch.Generator"
@@ -60,7 +61,7 @@ class SplitLeak(Rule):
 
     code = "TL415"
     category = Category.SUSPICIOUS
-    words = ("random_split",)
+    words = ("random_split", "DataLoader")
 
     # For each call that is assigned: the parts that get a name which does not start with an underscore.
     named: dict[int, frozenset[int]]
@@ -87,14 +88,26 @@ class SplitLeak(Rule):
             self.named[id(value)] = frozenset(kept)
 
     def leave_Module(self, node: cst.Module) -> None:
-        halves = [half for call in self.model.calls_of(SPLIT) if (half := self._half(call)) is not None]
+        calls = list(self.model.calls_led_to(SPLIT))
+        read = self._read() if calls else frozenset()
+        halves = [half for call in calls if (half := self._half(call, read)) is not None]
         for number, second in enumerate(halves):
             for first in halves[:number]:
                 if self._leaks(first, second):
                     self._report(first, second)
                     return
 
-    def _half(self, call: Call) -> Half | None:
+    def _read(self) -> frozenset[Value]:
+        """The parts that loaders read: their datasets, and what datasets of the project hold."""
+        read: set[Value] = set()
+        for loader in self.model.loaders:
+            for option in alternatives(loader.value("dataset") or UNKNOWN):
+                read.add(option)
+                if isinstance(option, Instance) and option.info is not None:
+                    read.update(self.model.held(option, name) for name in option.base.keys() | option.written)
+        return frozenset(read)
+
+    def _half(self, call: Call, read: frozenset[Value]) -> Half | None:
         """The one part of a split that is used; None where it is none, or several."""
         if not call.certain or call.tried:
             return None
@@ -102,7 +115,6 @@ class SplitLeak(Rule):
         if named is not None and len(named) == 1:
             return Half(call, next(iter(named)))
         parts = self.model.elements(call.result) or ()
-        read = {loader.value("dataset") for loader in self.model.loaders}
         used = [index for index, part in enumerate(parts) if part in read]
         return Half(call, used[0]) if len(used) == 1 and len(parts) > 1 else None
 
@@ -125,8 +137,16 @@ class SplitLeak(Rule):
             return len(seeded) > 1
         if (one, other) != (NONE, NONE) or not (first.arguments.complete and second.arguments.complete):
             return True
-        text = self.source.text
-        return len(SEEDING.findall(text)) - len(ELSEWHERE.findall(text)) > 1
+        texts = {unit: unit.source.text for unit in (self.model.unit, first.origin.unit, second.origin.unit)}.values()
+        seeded = sum(len(SEEDING.findall(text)) - len(ELSEWHERE.findall(text)) for text in texts)
+        # One seeding in a function that is called twice runs twice.
+        return seeded > 1 or (first.node is second.node and self._seeds_itself(first))
+
+    @staticmethod
+    def _seeds_itself(call: Call) -> bool:
+        """Whether the function of a split seeds: one that is called twice then draws the same twice."""
+        function = call.active[-1] if call.active else None
+        return function is not None and SEEDING.search(function.unit.module.code_for_node(function.node)) is not None
 
     def _is_same_data(self, first: Call, second: Call) -> bool:
         one, other = (call.argument(0, "dataset") or UNKNOWN for call in (first, second))
@@ -145,21 +165,16 @@ class SplitLeak(Rule):
         """Whether two datasets read the same samples: they are made alike, but for their transforms."""
         if one.info is not other.info or one.symbol != other.symbol or one.symbol == SUBSET:
             return False
-        first, second = self._arguments(one), self._arguments(other)
-        return first is not None and first == second
-
-    def _arguments(self, dataset: Value) -> dict[str | int, str] | None:
-        origin = dataset.origin
-        if origin is None or origin.unit is not self.model.unit or not isinstance(origin.node, cst.Call):
-            return None
-        found: dict[str | int, str] = {}
-        for index, arg in enumerate(origin.node.args):
-            if arg.star:
-                return None
-            key = arg.keyword.value if arg.keyword is not None else index
-            if key not in VIEWS:
-                found[key] = self.text(arg.value)
-        return found or None
+        first, second = _arguments(one), _arguments(other)
+        if first is None or second is None or first.keys() != second.keys():
+            return False
+        if one.origin == other.origin:
+            # A function that is called twice: whether with the same arguments, their values say.
+            return all(value is not UNKNOWN and value == second[key][1] for key, (_, value) in first.items())
+        return all(
+            text == second[key][0] and not (_is_literal(value) and _is_literal(second[key][1]) and value != second[key][1])
+            for key, (text, value) in first.items()
+        )
 
     def _report(self, first: Half, second: Half) -> None:
         place = second.call.node
@@ -177,3 +192,24 @@ class SplitLeak(Rule):
         """The call of the function in which the split is."""
         outer = [node for node in call.stack if node is not call.node]
         return outer[-1] if outer else call.node
+
+
+def _arguments(dataset: Instance) -> dict[str | int, tuple[str, Value]] | None:
+    """What a dataset is made with, as written and by value, but for its transforms; None where that is not known."""
+    origin, known = dataset.origin, dataset_class(dataset.symbol)
+    if origin is None or not isinstance(origin.node, cst.Call):
+        return None
+    found: dict[str | int, tuple[str, Value]] = {}
+    for index, arg in enumerate(origin.node.args):
+        if arg.star:
+            return None
+        key = arg.keyword.value if arg.keyword is not None else index
+        if key in VIEWS or (known is not None and index == known.transform and arg.keyword is None):
+            continue
+        value = dataset.arguments.get(index if arg.keyword is None else None, str(key))
+        found[key] = (origin.unit.module.code_for_node(arg.value), value if value is not None else UNKNOWN)
+    return found or None
+
+
+def _is_literal(value: Value) -> bool:
+    return isinstance(value, Const) and not value.assumed

@@ -7,7 +7,7 @@ from torchlint.diagnostic import Applicability, Category, Severity
 from torchlint.rule import Repair, Rule
 from torchlint.semantic.facts import Call
 from torchlint.semantic.pipelines import Use
-from torchlint.semantic.transforms import PIL_IMAGE, Fault, Kind, Step, image_of, run
+from torchlint.semantic.transforms import MODE, PIL_IMAGE, Fault, Kind, Step, image_of, run
 from torchlint.semantic.values import Const, Instance, Symbol, Tensor, Value
 
 TO_INTEGERS = frozenset({"torch.Tensor.long", "torch.Tensor.int"})
@@ -78,8 +78,6 @@ class TotensorOnMask(Rule):
                     else (),
                     severity=Severity.ERROR,
                 )
-        if SCALED_BACK.search(self.source.text):
-            return
         for use in self.model.pipelines.uses:
             if use.is_target and use.dataset is not None and use.dataset.target == "mask":
                 self._check_target(use)
@@ -114,7 +112,7 @@ class TotensorOnMask(Rule):
     def _report(self, node: cst.CSTNode, step: Step, message: str, help: str, fix: Repair | None) -> None:
         here = step.origin is not None and step.origin.unit is self.model.unit
         place = step.origin.node if here and step.origin is not None else node
-        if place not in self._said:
+        if place not in self._said and SCALED_BACK.search(self.source.text) is None:
             self._said.add(place)
             related = (
                 [(self.model.origin(node), "the masks come from here")] if here else [(step.origin, "it stands here")]
@@ -132,10 +130,11 @@ class TotensorOnMask(Rule):
         """`to_tensor(mask).long()`, in this file or for one sample of its datasets."""
         if not any(name in TO_INTEGERS or name in CASTS for name in self.model.called):
             return
-        if CLASSES.search(self.source.text) is None:
-            return
         scaled = {use.call.node for use in self.model.pipelines.uses if use.call is not None and _scales(use)}
         scaled |= {call.node for call in self.model.calls_of(TO_TENSOR) if _is_multicolour(call.argument(0, "pic"))}
+        text = self.source.text
+        if not scaled or CLASSES.search(text) is None or SCALED_BACK.search(text) is not None:
+            return
         calls = list(self.model.calls_of(*TO_INTEGERS, *CASTS))
         for use in self.model.pipelines.uses:
             if use.owner is not None:
@@ -178,7 +177,7 @@ def _is_multicolour(value: Value | None) -> bool:
     """Whether it is an image with any mode but the grey one, in which masks of two classes are stored as 0 and 255."""
     if not isinstance(value, Instance) or value.symbol != PIL_IMAGE:
         return False
-    mode = value.base.get("mode")
+    mode = value.base.get(MODE)
     return mode is None or (isinstance(mode, Const) and mode.value == "P")
 
 

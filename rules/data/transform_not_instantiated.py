@@ -5,26 +5,10 @@ import libcst as cst
 from torchlint.diagnostic import Applicability, Category
 from torchlint.rule import Repair, Rule
 from torchlint.semantic.facts import Call
-from torchlint.semantic.values import ClassInfo, Const, Frame, FunctionRef, Instance, Symbol, TupleOf, Value
+from torchlint.semantic.knowledge.vision import COMPOSE, TRANSFORM_MODULES, WITHOUT_ARGUMENTS, transform_class
+from torchlint.semantic.values import ClassInfo, Const, FunctionRef, Instance, Symbol, TupleOf, Value
 
-PACKAGES = ("torchvision.transforms.", "torchvision.transforms.v2.", "torchvision.transforms.transforms.")
-MODULES = frozenset({"torchvision.transforms", "torchvision.transforms.v2", "torchvision.transforms.transforms"})
-COMPOSE = frozenset(f"{package}Compose" for package in PACKAGES)
 KEYWORDS = frozenset({"transform", "target_transform", "transforms"})
-# Transforms whose constructor takes no argument, or none that is required (torchvision 0.28).
-WITHOUT_ARGUMENTS = frozenset({
-    "ToTensor", "PILToTensor", "ToPILImage", "RandomHorizontalFlip", "RandomVerticalFlip", "Grayscale",
-    "RandomGrayscale", "ColorJitter", "RandomErasing", "RandomPerspective", "RandomEqualize", "RandomAutocontrast",
-    "RandomInvert", "AutoAugment", "RandAugment", "TrivialAugmentWide", "AugMix", "ToImage", "ToPureTensor", "ToDtype",
-    "RandomPhotometricDistort", "RandomZoomOut", "RandomChannelPermutation", "Identity",
-}) - {"ToDtype"}  # fmt: skip
-OTHERS = frozenset({
-    "Resize", "CenterCrop", "RandomCrop", "RandomResizedCrop", "Normalize", "Compose", "Lambda", "RandomApply", "Pad",
-    "RandomChoice", "RandomOrder", "RandomRotation", "RandomAffine", "LinearTransformation", "FiveCrop", "TenCrop",
-    "GaussianBlur", "RandomPosterize", "RandomSolarize", "RandomAdjustSharpness", "ConvertImageDtype", "Scale",
-    "RandomSizedCrop", "ElasticTransform", "ToDtype", "ScaleJitter", "RandomShortestSize", "RandomResize",
-    "GaussianNoise",
-})  # fmt: skip
 
 
 class TransformNotInstantiated(Rule):
@@ -120,7 +104,7 @@ class TransformNotInstantiated(Rule):
                 help=f"make an instance: `{name}({'' if name in WITHOUT_ARGUMENTS else '...'})`",
                 fix=self._instantiate(place, name),
             )
-        elif isinstance(value, Symbol) and value.name in MODULES:
+        elif isinstance(value, Symbol) and value.name in TRANSFORM_MODULES:
             self.report(
                 place, "the module `transforms` is passed where a transform is called", help="pass a transform of it"
             )
@@ -197,12 +181,10 @@ def _calls_transform(text: str) -> bool:
 
 
 def _is_suspect(value: Value) -> bool:
-    return _transform(value) is not None or (isinstance(value, Symbol) and value.name in MODULES)
+    return _transform(value) is not None or (isinstance(value, Symbol) and value.name in TRANSFORM_MODULES)
 
 
 def _transform(value: Value) -> str | None:
     """The name of the transform class that a value is, or None."""
-    if isinstance(value, Frame) or not isinstance(value, Symbol) or not value.name.startswith(PACKAGES):
-        return None
-    name = value.name.rpartition(".")[2]
-    return name if name in WITHOUT_ARGUMENTS or name in OTHERS else None
+    known = transform_class(value.name) if isinstance(value, Symbol) else None
+    return known[0] if known is not None else None

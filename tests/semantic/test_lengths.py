@@ -24,7 +24,7 @@ from torchvision import datasets
 def shown(code: str) -> tuple[Model, list[cst.BaseExpression]]:
     """The model of some code, and the arguments of its first `print(...)`."""
     source = Source("/project/main.py", IMPORTS + dedent(code))
-    model = Model(Unit("/project/main.py", source, parse(source)), Project({}.get))
+    model = Model(Unit("/project/main.py", source, parse(source)), Project(dict[str, bytes]().get))
     found: list[list[cst.BaseExpression]] = []
 
     class Finder(cst.CSTVisitor):

@@ -67,6 +67,8 @@ def attribute(machine: "Interpreter", value: Value, name: str, node: cst.CSTNode
     kind_of = type(value)
     if kind_of is Symbol:
         return Symbol(canonical(f"{value.name}.{name}"))  # type: ignore[attr-defined]
+    if value is UNKNOWN:
+        return UNKNOWN
     if isinstance(value, Instance):
         return _instance_attribute(machine, value, name)
     if isinstance(value, Tensor):

@@ -68,6 +68,11 @@ GRAD_OFF_WORDS = ("no_grad", "inference_mode", "set_grad_enabled", "eval_mode")
 # Calls of these on something unknown are named, so that rules find them.
 UNKNOWN_RECEIVER = "#unknown"
 MOVES = frozenset({"cuda", "to"})
+# Calls that are kept when they stand in other files, if calls of the linted file lead to them.
+LED_TO = frozenset({
+    "torch.utils.data.random_split", "torch.utils.data.DistributedSampler", "multiprocessing.set_start_method",
+    "torch.multiprocessing.set_start_method",
+})  # fmt: skip
 # Methods of datasets and transforms that the workers of a loader run.
 SAMPLING = frozenset({*SAMPLE_METHODS, "__call__"})
 SCRIPT_WORDS = (".backward(", "__main__")
@@ -100,6 +105,8 @@ def call(machine: "Interpreter", callee: Value, arguments: Arguments, node: cst.
                     machine.facts.calls_by_name.setdefault(made.name, []).append(made)
         elif machine.facts is None or made.name is None:
             continue
+        elif made.name in LED_TO:
+            machine.facts.led_to.append(made)
         elif machine.sampling is not None and machine.recording:
             machine.facts.calls_elsewhere.setdefault(made.name, []).append(made)
         elif machine.stack and is_loss(made.name):
@@ -120,6 +127,8 @@ def is_same(option: Value, other: Value) -> bool:
 
 def _dispatch(machine: "Interpreter", fact: Call) -> Value:
     callee = fact.callee
+    if callee is UNKNOWN:
+        return _unknown(machine, fact)
     if isinstance(callee, Symbol):
         fact.name = callee.name
         return external(machine, fact)
@@ -135,8 +144,13 @@ def _dispatch(machine: "Interpreter", fact: Call) -> Value:
         return instantiate(machine, callee, fact.arguments, fact.node)
     if isinstance(callee, Instance):
         return call_instance(machine, callee, fact)
+    return _unknown(machine, fact)
+
+
+def _unknown(machine: "Interpreter", fact: Call) -> Value:
+    """A call of something of which nothing is known."""
     func = fact.node.func if isinstance(fact.node, cst.Call) else None
-    if isinstance(func, cst.Attribute):
+    if type(func) is cst.Attribute:
         if func.attr.value == "requires_grad_":
             instances.freeze_unknown(machine)
         elif func.attr.value in MOVES:
@@ -446,32 +460,41 @@ def _annotated(machine: "Interpreter", info: FunctionInfo, parameter: cst.Param,
 # -- what nothing called ----------------------------------------------------------------------------
 
 
-def run_generic(machine: "Interpreter", ref: FunctionRef) -> None:
-    """Run a function that nothing called, with what is known of its parameters without a caller."""
+def run_generic(machine: "Interpreter", ref: FunctionRef, bound: Arguments | None = None) -> None:
+    """Run a function that nothing called, with what is known of its parameters without a caller.
+
+    `bound`: the arguments that it is given whoever calls it.
+    """
     info = ref.info
     base = machine.state
     with machine.layer() as layer:
         machine.set_grad_mode(_mode_without_caller(info))
         receiver = ref.receiver if ref.receiver is not None else _receiver_without_caller(machine, info)
-        _follow_generic(machine, info, receiver)
+        _follow_generic(machine, info, receiver, bound)
         machine.set_grad_mode(Tri.YES)
     layer.dead = False
     # It may or may not have run when the next one does.
     base.absorb((layer, State(base)))
 
 
-def _follow_generic(machine: "Interpreter", info: FunctionInfo, receiver: Value | None) -> None:
+def _follow_generic(
+    machine: "Interpreter", info: FunctionInfo, receiver: Value | None, bound: Arguments | None = None
+) -> None:
     parameters = info.node.params
     named = [*parameters.posonly_params, *parameters.params]
     keywords: dict[str, Value] = {}
-    for parameter in [*named[1 if receiver is not None else 0 :], *parameters.kwonly_params]:
+    given = bound if bound is not None else Arguments()
+    first = len(given.positional) + (1 if receiver is not None else 0)
+    for parameter in [*named[first:], *parameters.kwonly_params]:
         name = parameter.name.value
+        if name in given.keywords:
+            continue
         default = info.defaults.get(name, UNKNOWN)
         # A caller may well override a default that is a plain switch or number; one that is an object, hardly.
         keywords[name] = Const(default.value, default.origin, True) if isinstance(default, Const) else default
         if isinstance(default, Const) and default.value is None:
             keywords[name] = UNKNOWN
-    function(machine, FunctionRef(info, receiver), Arguments((), keywords, False))
+    function(machine, FunctionRef(info, receiver), Arguments(given.positional, {**given.keywords, **keywords}, False))
 
 
 def _receiver_without_caller(machine: "Interpreter", info: FunctionInfo) -> Value | None:

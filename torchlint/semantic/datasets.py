@@ -8,6 +8,7 @@ from torchlint.semantic.values import (
     NONE,
     PARTIAL,
     UNKNOWN,
+    Arguments,
     ClassInfo,
     DictRef,
     Entries,
@@ -161,18 +162,29 @@ def held_objects(root: Value, end: "State") -> Iterator[Instance]:
             pending.extend(option for option in alternatives(value) if option is not value)
 
 
-def worker_methods(loader: "Loader", end: "State") -> Iterator[tuple[FunctionInfo, Value | None]]:
-    """The functions of the project in which a loader's workers start, with what they are bound to.
+class Started(NamedTuple):
+    """A function in which a worker starts, what it is bound to, and the arguments that `functools.partial` binds."""
+
+    info: FunctionInfo
+    receiver: Value | None
+    bound: Arguments | None = None
+
+
+def worker_methods(loader: "Loader", end: "State") -> Iterator[Started]:
+    """The functions of the project in which a loader's workers start.
 
     They are those of its dataset, of the transforms and other objects that it holds, `collate_fn` and
     `worker_init_fn`. What they call runs in the workers too.
     """
     for name in ("collate_fn", "worker_init_fn"):
         for option in alternatives(loader.value(name) or UNKNOWN):
+            bound = None
             if isinstance(option, Instance) and option.symbol == PARTIAL:
-                option = option.arguments.get(0) or UNKNOWN
+                given = option.arguments
+                bound = Arguments(given.positional[1:], given.keywords, given.complete and not given.tail)
+                option = given.get(0) or UNKNOWN
             if isinstance(option, FunctionRef):
-                yield option.info, option.receiver
+                yield Started(option.info, option.receiver, bound)
             elif isinstance(option, Instance) and option.info is not None:
                 yield from _bound(option, option.info, ("__call__",))
     dataset = loader.value("dataset")
@@ -185,11 +197,11 @@ def worker_methods(loader: "Loader", end: "State") -> Iterator[tuple[FunctionInf
             for value in (*held.arguments.positional, *held.arguments.keywords.values()):
                 for option in alternatives(value):
                     if isinstance(option, FunctionRef):
-                        yield option.info, option.receiver
+                        yield Started(option.info, option.receiver)
 
 
-def _bound(receiver: Instance, info: ClassInfo, names: tuple[str, ...]) -> Iterator[tuple[FunctionInfo, Value]]:
+def _bound(receiver: Instance, info: ClassInfo, names: tuple[str, ...]) -> Iterator[Started]:
     for name in names:
         function = method(info, name)
         if function is not None:
-            yield function, receiver
+            yield Started(function, receiver)

@@ -1,5 +1,7 @@
 """What interpretation finds: the evaluations of calls, the events of training, the values of expressions."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import libcst as cst
@@ -23,6 +25,9 @@ from torchlint.semantic.values import (
 if TYPE_CHECKING:
     from torchlint.semantic.interpret import Interpreter
     from torchlint.semantic.project import Unit
+
+
+_NO_LISTS: Mapping[Value, Items] = MappingProxyType({})
 
 
 class Call:
@@ -61,12 +66,13 @@ class Call:
         self.name: str | None = None
         self.receiver: Value | None = None
         self.content: Value | None = None
-        self.lists: dict[Value, Items] = {}
-        for value in (*arguments.positional, *arguments.keywords.values()):
+        self.lists: Mapping[Value, Items] = _NO_LISTS
+        positional, keywords = arguments.positional, arguments.keywords
+        for value in (*positional, *keywords.values()) if keywords else positional:
             if type(value) is ListRef:
                 held = machine.read(value, CONTENT)
                 if isinstance(held, Items):
-                    self.lists[value] = held
+                    self.lists = {**self.lists, value: held}
         self.arguments = arguments
         self.result: Value = UNKNOWN
         self.certain = True
@@ -123,6 +129,8 @@ class Facts:
         self.calls_by_name: dict[str, list[Call]] = {}
         # Calls of other files that run in the methods of datasets and transforms.
         self.calls_elsewhere: dict[str, list[Call]] = {}
+        # Calls of other files to a few functions that rules ask for, such as `random_split`.
+        self.led_to: list[Call] = []
         # What the result of a call is assigned to, by the id of the call.
         self.assigned: dict[int, cst.BaseExpression] = {}
         # Each DataLoader that is made, also by calls in other files that were led to from here.
@@ -152,6 +160,7 @@ class Facts:
         self.loaders.clear()
         self.assigned.clear()
         self.calls_elsewhere.clear()
+        self.led_to.clear()
         self.end = State()
         self.losses_elsewhere.clear()
         self.events.clear()

@@ -185,17 +185,28 @@ class Interpreter:
                 self.fuel = left - (share - self.fuel)
 
     def run_workers(self) -> None:
-        """Run what the workers of loaders run of other files, which nothing here calls."""
+        """Run what the workers of loaders run and nothing has called so far: functions of other files, methods as
+        subclasses inherit them, functions with arguments that `functools.partial` binds."""
         assert self.facts is not None
+        seen: set[tuple[FunctionInfo, ClassInfo] | None] = set()
         for loader in self.facts.loaders:
-            for info, receiver in tuple(datasets.worker_methods(loader, self.state)):
-                if info.unit is not self.target and info not in self.entered:
-                    left = self.fuel
-                    self.fuel = share = max(left // GENERIC_SHARE, MIN_GENERIC_FUEL)
-                    self.sampling = info
-                    calls.run_generic(self, FunctionRef(info, receiver))
-                    self.sampling = None
-                    self.fuel = left - (share - self.fuel)
+            for info, receiver, bound in tuple(datasets.worker_methods(loader, self.state)):
+                inherited = self._of_subclass(info, receiver)
+                if bound is None and (inherited in seen if inherited is not None else info in self.entered):
+                    continue
+                seen.add(inherited)
+                left = self.fuel
+                self.fuel = share = max(left // GENERIC_SHARE, MIN_GENERIC_FUEL)
+                self.sampling = info
+                calls.run_generic(self, FunctionRef(info, receiver), bound)
+                self.sampling = None
+                self.fuel = left - (share - self.fuel)
+
+    @staticmethod
+    def _of_subclass(info: FunctionInfo, receiver: Value | None) -> tuple[FunctionInfo, ClassInfo] | None:
+        """A method with the class that inherits it, in which it may call other methods; None where none does."""
+        owner = receiver.info if isinstance(receiver, Instance) else None
+        return (info, owner) if owner is not None and info.owner is not owner else None
 
     def run_body(self, body: Sequence[cst.CSTNode]) -> None:
         """Run statements until one of them never ends."""
@@ -388,15 +399,17 @@ class Interpreter:
             self._block(node.orelse.body)
 
     def _with(self, node: cst.With) -> None:
-        before = self.grad_mode()
+        before, outer_tried = self.grad_mode(), self.tried
         for item in node.items:
             context = self.eval(item.item)
+            self.tried = self.tried or _swallows_failure(item.item, context)
             mode = objects.grad_mode_of_context(context)
             if mode is not None:
                 self.set_grad_mode(mode)
             if item.asname is not None and isinstance(item.asname.name, cst.BaseExpression):
                 self.bind(item.asname.name, objects.entered(self, context))
         self._block(node.body)
+        self.tried = outer_tried
         self.set_grad_mode(before)
 
     def _try(self, node: cst.Try | cst.TryStar) -> None:
@@ -1108,7 +1121,10 @@ def _dotted(node: cst.BaseExpression | None) -> str:
     return node.value if isinstance(node, cst.Name) else ""
 
 
-_FAILURES = ("RuntimeError", "TypeError", "Exception", "BaseException")
+_FAILURES = ("RuntimeError", "TypeError", "ValueError", "AttributeError", "Exception", "BaseException")
+# Contexts in which an exception is expected: it is swallowed, or a test asks for it.
+_SWALLOWING = frozenset({"contextlib.suppress", "pytest.raises"})
+_ASKING = frozenset({"assertRaises", "assertRaisesRegex"})
 
 
 def _expects_failure(node: cst.Try | cst.TryStar) -> bool:
@@ -1122,6 +1138,16 @@ def _expects_failure(node: cst.Try | cst.TryStar) -> bool:
             if caught is None or getattr(caught, "value", "") in _FAILURES:
                 return True
     return False
+
+
+def _swallows_failure(node: cst.BaseExpression, context: Value) -> bool:
+    """Whether a `with` is there to see if its body fails: `suppress(RuntimeError)`, `pytest.raises(...)`."""
+    if isinstance(context, Instance) and context.symbol in _SWALLOWING:
+        caught = [option for given in context.arguments.positional for option in alternatives(given)]
+        return context.symbol != "contextlib.suppress" or any(
+            isinstance(kind, Symbol) and kind.name.removeprefix("builtins.") in _FAILURES for kind in caught
+        )
+    return isinstance(node, cst.Call) and isinstance(node.func, cst.Attribute) and node.func.attr.value in _ASKING
 
 
 def _is_accessor(decorator: cst.BaseExpression) -> bool:

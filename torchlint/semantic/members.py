@@ -9,7 +9,7 @@ from typing import NamedTuple, TypeGuard
 import libcst as cst
 
 from torchlint.semantic import datasets
-from torchlint.semantic.values import ClassInfo, FunctionInfo
+from torchlint.semantic.values import ClassInfo, FunctionInfo, FunctionRef
 
 # Methods of lists, dicts and sets that change them.
 CHANGING = frozenset({
@@ -89,6 +89,34 @@ def sampling(info: ClassInfo) -> Members | None:
     functions = [datasets.method(info, name) for name in datasets.SAMPLE_METHODS]
     found = [function for function in functions if function is not None]
     return Members(info, found) if found else None
+
+
+def methods_reading(info: ClassInfo, name: str, but: Members) -> frozenset[str]:
+    """The methods of a class that read an attribute, and that a program calls by name; `but` some that it knows of."""
+    found = set()
+    for entry in info.mro:
+        for key, value in entry.base.items() if isinstance(entry, ClassInfo) else ():
+            if isinstance(value, FunctionRef) and not key.startswith("__") and value.info not in but.functions:
+                reading = Members(info, [value.info])
+                if name in reading.reads and name not in reading.assigned():
+                    found.add(key)
+    return frozenset(found)
+
+
+def attributes_set(block: cst.BaseSuite) -> Iterator[cst.Attribute]:
+    """The attributes, of whatever object, that the statements of a block assign."""
+    pending: list[cst.CSTNode] = [block]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, cst.Assign):
+            for target in node.targets:
+                if isinstance(target.target, cst.Attribute):
+                    yield target.target
+        elif isinstance(node, cst.AugAssign):
+            if isinstance(node.target, cst.Attribute):
+                yield node.target
+        elif not isinstance(node, (cst.BaseExpression, cst.FunctionDef, cst.ClassDef)):
+            pending.extend(node.children)
 
 
 def receiver_name(node: cst.FunctionDef) -> str:

@@ -133,7 +133,7 @@ class Model:
         objects that it holds, `collate_fn` and `worker_init_fn`. What they call runs in the workers too."""
         known = self._worker_functions.get(id(loader))
         if known is None:
-            known = frozenset(info for info, _ in datasets.worker_methods(loader, self.facts.end))
+            known = frozenset(started.info for started in datasets.worker_methods(loader, self.facts.end))
             self._worker_functions[id(loader)] = known
         return known
 
@@ -151,6 +151,11 @@ class Model:
         yield from self.calls_of(*names)
         for name in names:
             yield from self.facts.calls_elsewhere.get(name, ())
+
+    def calls_led_to(self, *names: str) -> Iterator[Call]:
+        """Like `calls_of`, and also those in other files to which calls of this file lead; see `calls.LED_TO`."""
+        yield from self.calls_of(*names)
+        yield from (call for call in self.facts.led_to if call.name in names and call.stack)
 
     def calls_of_sample(self, dataset: Instance) -> tuple[Call, ...]:
         """The calls that getting one sample of a dataset of the project takes, with what this very object holds."""

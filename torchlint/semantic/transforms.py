@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from torchlint.semantic.state import State
 
 PIL_IMAGE = "PIL.Image.Image"
+# Where a PIL image keeps its mode, "?" for one that is converted in some way; missing for one as the file has it.
+MODE = "#mode"
 # What `cv2.imread` gives: an array whose channels are blue, green and red.
 BGR_ARRAY = "cv2.Image"
 MAX_NESTING = 8
@@ -293,7 +295,7 @@ def image_of(value: Value | None) -> Image:
     if isinstance(value, Array):
         return Image(Kind.ARRAY)
     if isinstance(value, Instance) and value.symbol == PIL_IMAGE:
-        mode = value.base.get("mode")
+        mode = value.base.get(MODE)
         return Image(Kind.PIL, channels_of(mode.value) if isinstance(mode, Const) else None)
     if isinstance(value, Instance) and value.symbol == BGR_ARRAY:
         return Image(Kind.ARRAY, 3)

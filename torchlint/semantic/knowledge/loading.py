@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from torchlint.semantic.instances import allocate
 from torchlint.semantic.knowledge.contract import Transfer
 from torchlint.semantic.knowledge.vision import TRANSFORM_PACKAGES, TRANSFORMS
-from torchlint.semantic.transforms import BGR_ARRAY, PIL_IMAGE, Kind, image_of, run, steps
+from torchlint.semantic.transforms import BGR_ARRAY, MODE, PIL_IMAGE, Kind, image_of, run, steps
 from torchlint.semantic.values import UNKNOWN, Arguments, Array, Const, Device, Symbol, Tensor, Tri, Value
 
 if TYPE_CHECKING:
@@ -49,9 +49,9 @@ CONVERTERS = ("ToTensor", "PILToTensor")
 
 def _pil_image(machine: "Interpreter", call: "Call", mode: Value | None = None) -> Value:
     image = allocate(machine, call.node, None, PIL_IMAGE, Arguments())
-    image.base.pop("mode", None)
+    image.base.pop(MODE, None)
     if isinstance(mode, Const) and isinstance(mode.value, str) and not mode.assumed:
-        image.base["mode"] = Const(mode.value)
+        image.base[MODE] = Const(mode.value)
     return image
 
 

@@ -67,7 +67,8 @@ def _len(machine: "Interpreter", call: "Call") -> Value:
 def _scalar(kind: str) -> Transfer:
     def transfer(machine: "Interpreter", call: "Call") -> Value:
         given = call.argument(0)
-        if isinstance(given, Const) and isinstance(given.value, (int, float, str)):
+        alone = len(call.arguments.positional) == 1 and not call.arguments.keywords and call.arguments.complete
+        if alone and isinstance(given, Const) and isinstance(given.value, (int, float, str)):
             converters = {"int": int, "float": float, "bool": bool, "str": str}
             try:
                 return Const(converters[kind](given.value), given.origin, given.assumed)
@@ -331,6 +332,17 @@ def _integer(machine: "Interpreter", call: "Call") -> Value:
 
 def _cpus(machine: "Interpreter", call: "Call") -> Value:
     return Scalar("cpus")
+
+
+def _context(machine: "Interpreter", call: "Call") -> Value:
+    """A context manager that is made by a function."""
+    return allocate(machine, call.node, None, call.name, call.arguments)
+
+
+def _iterator(machine: "Interpreter", call: "Call") -> Value:
+    """`loader.__iter__()`"""
+    loader = call.receiver
+    return Iterated(objects.iterate(machine, loader, None), (loader,), loader.origin) if loader is not None else UNKNOWN
 
 
 def _copied(machine: "Interpreter", call: "Call") -> Value:
@@ -635,6 +647,8 @@ TRANSFERS: dict[str, Transfer] = {
     ),
     **dict.fromkeys((_B + "id", "torch.cuda.device_count"), _integer),
     **dict.fromkeys(("os.cpu_count", "multiprocessing.cpu_count", "torch.multiprocessing.cpu_count"), _cpus),
+    **dict.fromkeys(("contextlib.suppress", "pytest.raises"), _context),
+    "torch.utils.data.DataLoader.__iter__": _iterator,
     "copy.deepcopy": _copied,
     "copy.copy": _copied,
     _B + "list.append": _append,

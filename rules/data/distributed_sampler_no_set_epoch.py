@@ -68,12 +68,16 @@ class DistributedSamplerNoSetEpoch(Rule):
     code = "TL413"
     category = Category.SUSPICIOUS
     fix_safety = Applicability.UNSAFE
-    words = ("DistributedSampler",)
+    words = ("DistributedSampler", "oader")
 
     def leave_Module(self, node: cst.Module) -> None:
         if any(owner in self.source.text for owner in OWNERS):
             return
-        made = {call.result: call for call in self.model.calls_of(SAMPLER) if self._shuffles(call)}
+        made = {
+            call.result: call
+            for call in self.model.calls_led_to(SAMPLER)
+            if self._shuffles(call) and (call.origin.unit is self.model.unit or not _tells(call.origin.unit.source.text))
+        }
         told = [call for call in self.model.calls_of(f"{SAMPLER}.set_epoch")]
         if not made or self.source.text.count("set_epoch(") > len({id(call.node) for call in told}):
             # Something that is not known is told the epoch: it may be this sampler.
@@ -84,18 +88,22 @@ class DistributedSamplerNoSetEpoch(Rule):
             if sampler is None or sampler in known or sampler not in made:
                 continue
             call = made[sampler]
-            elsewhere = event.origin.unit
-            if elsewhere is not self.model.unit and ".set_epoch(" in elsewhere.source.text:
+            elsewhere, place = event.origin.unit, self.model.place(call)
+            if place is None or (elsewhere is not self.model.unit and ".set_epoch(" in elsewhere.source.text):
                 continue
             epochs = next((loop for loop in event.loops if self._counts(loop) and loop not in call.loops), None)
             if epochs is not None and self._trains(event):
                 del made[sampler]
+                here = place is call.node
                 self.report(
-                    call.node,
-                    "this sampler shuffles by the epoch and is never told it: each epoch has the same order",
+                    place,
+                    f"{'this' if here else 'a'} sampler shuffles by the epoch and is never told it: each epoch has the same order",
                     help="call `set_epoch(epoch)` on it at the start of each epoch",
-                    fix=self._fix(sampler, epochs, call),
-                    related=[(event.origin, "its loader is iterated over here, once an epoch")],
+                    fix=self._fix(sampler, epochs, call) if here else None,
+                    related=[
+                        (event.origin, "its loader is iterated over here, once an epoch"),
+                        (None if here else call.origin, "the sampler is made here"),
+                    ],
                 )
 
     @staticmethod
@@ -142,3 +150,8 @@ class DistributedSamplerNoSetEpoch(Rule):
             return None
         line = f"{name.value}.set_epoch({loop.target.value})"
         return self.fix("tell it the epoch", Applicability.UNSAFE, self.insert_line(loop.body.body[0], line))
+
+
+def _tells(text: str) -> bool:
+    """Whether a file tells samplers the epoch, or leaves it to a package that does."""
+    return ".set_epoch(" in text or any(owner in text for owner in OWNERS)

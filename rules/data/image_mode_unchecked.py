@@ -12,7 +12,7 @@ from torchlint.semantic.values import UNKNOWN, Const, Instance, Origin, Value
 
 TO_TENSOR = ("torch.from_numpy", "torch.as_tensor", "torch.tensor", "torchvision.transforms.functional.to_tensor")
 FROM_ARRAY = "PIL.Image.fromarray"
-CHECKED = re.compile(r"\.mode\b|getbands\(")
+CHECKED = re.compile(r"\.mode\b|getbands\(|BytesIO")
 JPEG = re.compile(r"\.jpe?g\b", re.IGNORECASE)
 OTHER_FORMATS = re.compile(r"\.(png|gif|webp|tiff?|bmp)\b", re.IGNORECASE)
 # The mean of red in ImageNet, which models of torchvision are trained with.
@@ -28,8 +28,8 @@ class ImageModeUnchecked(Rule):
     """Checks for images that go into tensors with whatever channels their files have: of `Image.open` without
     `.convert(...)`, and of `cv2.imread` as if they were red, green and blue.
 
-    It is reported where datasets of the project open an image, and their transforms are known. If a program speaks of
-    no images but JPEG, their mode is taken for granted.
+    It is reported where datasets of the project open files, and their transforms are known. If a program speaks of no
+    images but JPEG, their mode is taken for granted.
 
     ## Why is this bad?
     A grey image has one channel, one with transparency has four, one with a palette has one of indices. `Normalize` for
@@ -126,9 +126,10 @@ class ImageModeUnchecked(Rule):
             )
 
     def _is_known_otherwise(self, image: Instance) -> bool:
-        """Whether the program looks at the mode, or speaks of JPEG files alone: nearly all of them are of mode RGB."""
+        """Whether the mode is checked, or the program speaks of JPEG files alone: nearly all are of mode RGB."""
         opened = image.origin.unit.source.text if image.origin is not None else ""
         if CHECKED.search(opened):
+            # The mode is looked at, or the images come from a store that the program filled itself.
             return True
         text = opened if JPEG.search(opened) or OTHER_FORMATS.search(opened) else self.source.text
         return JPEG.search(text) is not None and OTHER_FORMATS.search(text) is None
@@ -136,16 +137,18 @@ class ImageModeUnchecked(Rule):
     def _report(self, use: Use, image: Instance, message: str, normalized: Origin | None) -> None:
         opened = image.origin
         here = opened is not None and opened.unit is self.model.unit
-        place = opened.node if here and opened is not None else use.node
-        if place in self._said:
+        if opened is None or opened.node in self._said:
             return
-        self._said.add(place)
+        self._said.add(opened.node)
+        place = opened.node if here else use.node
+        mixed = OTHER_FORMATS.search(opened.unit.source.text) or OTHER_FORMATS.search(self.source.text)
         self.report(
             place,
             message,
             help='convert it: `Image.open(path).convert("RGB")`',
             fix=self._convert(place) if here else None,
             related=[(normalized, "it is normalized here"), (None if here else opened, "it is opened here")],
+            severity=Severity.WARNING if mixed else Severity.INFO,
         )
 
     def _convert(self, place: cst.CSTNode) -> Repair | None:
@@ -157,14 +160,13 @@ class ImageModeUnchecked(Rule):
         """An array of blue, green and red in a pipeline."""
         if use.call is None or CAFFE.search(use.call.origin.unit.source.text) or CAFFE.search(self.source.text):
             return
-        first = use.steps[0] if use.steps else None
-        if first is None or first.name not in ("ToTensor", "ToPILImage", "ToImage"):
+        if not use.steps or use.steps[0].name not in ("ToTensor", "ToPILImage", "ToImage"):
             return
         normalized = next((step for step in use.steps if step.name == "Normalize"), None)
         means = self.model.elements(normalized.argument(0, "mean") or UNKNOWN) if normalized is not None else None
         red_first = means is not None and any(mean == Const(IMAGENET_RED) for mean in means[:1])
-        severity = Severity.WARNING if red_first or first.name == "ToPILImage" else Severity.INFO
-        self._report_bgr(use.node, image, f"`{first.name}`", severity)
+        severity = Severity.WARNING if red_first or use.steps[0].name == "ToPILImage" else Severity.INFO
+        self._report_bgr(use.node, image, f"`{use.steps[0].name}`", severity)
 
     def _check_arrays(self) -> None:
         """Arrays of blue, green and red that become PIL images anywhere, or tensors in a dataset."""

@@ -5,6 +5,7 @@ import libcst as cst
 from torchlint.diagnostic import Category, Severity
 from torchlint.rule import Rule
 from torchlint.semantic.datasets import SAMPLE_METHODS, is_iterable_class, method
+from torchlint.semantic.facts import Call
 from torchlint.semantic.handles import HANDLES
 from torchlint.semantic.loaders import Loader
 from torchlint.semantic.members import Members
@@ -24,13 +25,21 @@ from torchlint.semantic.values import (
 )
 
 # Names that speak of workers, or of numbers that are drawn: each worker may well give samples of its own.
-_OWN_SAMPLES = re.compile(r"worker|getpid|current_process|rand|choice|shard(?!s\b)", re.IGNORECASE)
+_OWN_SAMPLES = re.compile(r"worker|getpid|current_process|rand(?!perm)|choice|shard(?!s\b)", re.IGNORECASE)
 _SHARE_OF_RANK = re.compile(r"rank|world_size|num_replicas", re.IGNORECASE)
 # Packages whose streams of samples know of workers.
 _STREAMS = ("webdataset", "load_dataset", "torchdata", "streaming", "litdata", "tfrecord", "IterDataPipe")
 _PLAIN_BASES = ("torch.utils.data.", "builtins.object", "abc.ABC", "typing.")
 # Calls that make something of which each process has all.
-_WHOLE = frozenset({"builtins.range", "os.listdir", "glob.glob", "csv.reader", "csv.DictReader"})
+_WHOLE = frozenset({
+    "builtins.range", "os.listdir", "glob.glob", "csv.reader", "csv.DictReader", "pandas.read_csv", "pandas.read_json",
+    "pandas.read_parquet", "pandas.read_table",
+})  # fmt: skip
+# Calls whose result, kept by `__init__`, is all of the data.
+_LOADED = (
+    *sorted(_WHOLE), "numpy.load", "numpy.loadtxt", "numpy.genfromtxt", "json.load", "json.loads", "pickle.load",
+    "torch.load", "builtins.open.readlines",
+)  # fmt: skip
 
 
 class IterableDatasetNotSharded(Rule):
@@ -155,7 +164,15 @@ class IterableDatasetNotSharded(Rule):
             options = alternatives(self.model.held(dataset, name))
             if all(isinstance(held, (ListRef, DictRef, TupleOf, Tensor, Array, Iterated)) for held in options):
                 return True
+            if any(self._is_loaded(call, info, name) for call in self.model.sample_calls(*_LOADED)):
+                return True
         return False
+
+    def _is_loaded(self, call: Call, info: ClassInfo, name: str) -> bool:
+        """Whether a call reads all of the data into an attribute."""
+        target = self.model.assigned_to(call.node)
+        made = method(info, "__init__")
+        return isinstance(target, cst.Attribute) and target.attr.value == name and made in call.active
 
     def _report(self, place: cst.CSTNode, loader: Loader, info: ClassInfo, here: bool) -> None:
         by_rank = any(

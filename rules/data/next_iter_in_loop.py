@@ -75,9 +75,21 @@ class NextIterInLoop(Rule):
                     self._report(call, loader, loop)
 
     def _starts_anew(self, call: Call) -> bool:
-        """Whether it is `next(iter(loader))` in one."""
+        """Whether it is `next(iter(loader))` in one, or of an iterator that each turn of the loop makes for it alone."""
         argument = _iter_of(call)
-        return argument is not None and any(made.name == "builtins.iter" for made in self.model.calls(argument))
+        if argument is None or any(made.name == "builtins.iter" for made in self.model.calls(argument)):
+            return argument is not None
+        if not isinstance(argument, cst.Name):
+            return False
+        taken = {id(other.node) for other in self.model.calls_of("builtins.next") if call.loops[-1] in other.loops}
+        # Of `iter` in the same turn of the same loop, under the same conditions.
+        made = [
+            made.result
+            for made in self.model.calls_of("builtins.iter")
+            if made.loops[-1:] == call.loops[-1:] and made.tests == call.tests and made.active == call.active
+        ]
+        given = [other.argument(0) for other in self.model.calls(call.node)]
+        return len(taken) == 1 and all(any(value is result for result in made) for value in given)
 
     def _is_same_loader(self, loader: Loader, loop: cst.CSTNode) -> bool:
         """Whether it is one loader that is made before the loop, not one of several."""

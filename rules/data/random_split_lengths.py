@@ -6,7 +6,7 @@ import libcst as cst
 from torchlint.diagnostic import Applicability, Category
 from torchlint.rule import Repair, Rule
 from torchlint.semantic.facts import Call
-from torchlint.semantic.lengths import Formula, Number, formulas, is_same_object, known_length
+from torchlint.semantic.lengths import Formula, Number, Read, comprehended, formulas, is_same_object, known_length
 from torchlint.semantic.values import UNKNOWN, Const, TupleOf, Value
 
 SPLIT = "torch.utils.data.random_split"
@@ -74,7 +74,13 @@ class RandomSplitLengths(Rule):
     def _check(self, call: Call, node: cst.Call, values: Sequence[Value]) -> None:
         written = _argument(node, 1, "lengths")
         elements = _elements(written, len(values))
-        lengths = formulas(self.model, [(v, elements[i] if elements else None) for i, v in enumerate(values)])
+        given = call.argument(1, "lengths") or UNKNOWN
+        reads = (
+            [Read(value, element) for value, element in zip(values, elements, strict=True)]
+            if elements
+            else comprehended(self.model, given, values)
+        )
+        lengths = formulas(self.model, reads)
         if lengths is None:
             return
         source = _argument(node, 0, "dataset")

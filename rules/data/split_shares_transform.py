@@ -4,7 +4,8 @@ import libcst as cst
 
 from torchlint.diagnostic import Applicability, Category
 from torchlint.rule import Repair, Rule
-from torchlint.semantic.datasets import SUBSET
+from torchlint.semantic.datasets import SUBSET, method
+from torchlint.semantic.knowledge.vision import dataset_class
 from torchlint.semantic.values import NONE, UNKNOWN, Instance, Symbol, Value
 
 SPLIT = "torch.utils.data.random_split"
@@ -68,7 +69,7 @@ class SplitSharesTransform(Rule):
     code = "TL414"
     category = Category.CORRECTNESS
     fix_safety = Applicability.UNSAFE
-    words = ("random_split", "Subset")
+    words = ("random_split", "Subset", ".dataset.transform")
 
     # Names that the results of calls are assigned to, by the calls, and the transforms set on parts, in order.
     names: dict[int, tuple[str, ...]]
@@ -168,10 +169,10 @@ class SplitSharesTransform(Rule):
         """Whether another part, which is not thrown away, reads the same dataset."""
         if self.model.held(write.split, "dataset") not in (UNKNOWN, write.base):
             return False
-        for call in self.model.calls_of(SPLIT):
+        for call in self.model.calls_led_to(SPLIT):
             parts = self.model.elements(call.result) or ()
             if write.split in parts and isinstance(call.node, cst.Call):
-                names = self.names.get(id(call.node), ())
+                names = self.names.get(id(self.model.place(call)), ())
                 if any(name.startswith("_") for name in names):
                     return False
                 bases = [_base(self.model.held(part, "dataset"), part) for part in parts if isinstance(part, Instance)]
@@ -217,5 +218,12 @@ def _changes(one: Write, other: Write) -> bool:
 
 def _had_transform(write: Write) -> bool:
     """Whether the dataset was made with a transform, which is another one."""
-    made = write.base.arguments.get(None, write.target.attr.value)
+    name, base = write.target.attr.value, write.base
+    initializer = method(base.info, "__init__") if base.info is not None else None
+    known = dataset_class(base.symbol)
+    index = known.transform if known is not None and name == "transform" else None
+    if initializer is not None:
+        names = [parameter.name.value for parameter in initializer.node.params.params[1:]]
+        index = names.index(name) if name in names else None
+    made = base.arguments.get(index, name)
     return made is not None and made is not UNKNOWN and made not in (NONE, write.value)

@@ -78,11 +78,12 @@ class TooManyWorkers(Rule):
             if arg is not None and size is not None and _is_variable(arg.value, size.value, self):
                 return f"`num_workers` is the batch size, {value.value}; it counts processes"
             return f"{value.value} workers are more than most machines have processors"
-        if arg is not None and loader.call.origin.unit is self.model.unit and self._multiplies(arg.value):
+        made = value.origin if isinstance(value, Scalar) else None
+        if made is not None and made.unit is self.model.unit and self._multiplies(made.node):
             return "`num_workers` is a multiple of the number of processors"
         return None
 
-    def _multiplies(self, node: cst.BaseExpression) -> bool:
+    def _multiplies(self, node: cst.CSTNode) -> bool:
         """Whether it is `2 * os.cpu_count()`."""
         if not isinstance(node, cst.BinaryOperation) or not isinstance(node.operator, cst.Multiply):
             return False

@@ -60,10 +60,6 @@ class TransformOrder(Rule):
             message = f"`{name}` takes a tensor, and stands before `{problem.step.name}`, which makes one"
             related = [(problem.step.origin, "here it would become a tensor")]
         else:
-            message = f"`{name}` takes a tensor, and stands before `{problem.step.name}`, which makes one"
-            related = [(problem.step.origin, "here it would become a tensor")]
-        else:
-            maker = f" by `{image.by.name or 'Lambda'}`" if image.by is not None else ""
             message = f"`{name}` takes {_taken(problem)}, and gets {image.kind.value}"
             related = [(image.by.origin if image.by is not None else None, f"here it becomes {image.kind.value}")]
         if not problem.always:

@@ -5,7 +5,7 @@ import libcst as cst
 from torchlint.diagnostic import Applicability, Category
 from torchlint.rule import Repair, Rule
 from torchlint.semantic.loaders import Loader
-from torchlint.semantic.values import ClassInfo, FunctionInfo, FunctionRef, Instance, Tri, alternatives
+from torchlint.semantic.values import PARTIAL, ClassInfo, FunctionInfo, FunctionRef, Instance, Tri, alternatives
 
 
 class WorkerClassNotImportable(Rule):
@@ -84,6 +84,8 @@ class WorkerClassNotImportable(Rule):
         for name in ("dataset", "collate_fn", "worker_init_fn"):
             value = loader.value(name)
             for option in alternatives(value) if value is not None else ():
+                if isinstance(option, Instance) and option.symbol == PARTIAL:
+                    option = option.arguments.get(0) or option
                 if isinstance(option, FunctionRef):
                     if option.receiver is None and isinstance(option.info.node, cst.FunctionDef):
                         yield option.info

@@ -4,23 +4,20 @@ import libcst as cst
 
 from torchlint.diagnostic import Applicability, Category, Severity
 from torchlint.rule import Repair, Rule
-from torchlint.semantic.datasets import method
+from torchlint.semantic.assignments import assigned_once
+from torchlint.semantic.datasets import Started, started_by
 from torchlint.semantic.facts import Call
 from torchlint.semantic.loaders import Loader
 from torchlint.semantic.values import (
-    TRUE,
     UNKNOWN,
     WIDE_SEED,
     Const,
     FunctionInfo,
-    FunctionRef,
-    Instance,
     Origin,
     Scalar,
     Symbol,
     Tri,
     Value,
-    alternatives,
 )
 
 # The functions that seed what a worker draws from; Python's own takes a seed of any size.
@@ -87,31 +84,35 @@ class WorkerInitFnSeed(Rule):
     def leave_Module(self, node: cst.Module) -> None:
         seen: set[int] = set()
         for loader in self.model.loaders:
-            for option in alternatives(loader.value("worker_init_fn") or TRUE):
-                info = option.info if isinstance(option, FunctionRef) else None
-                if isinstance(option, Instance) and option.info is not None:
-                    info = method(option.info, "__call__")
-                for call in self._seedings(info) if info is not None else ():
-                    if id(call.node) not in seen:
-                        seen.add(id(call.node))
-                        self._check(loader, info, call)
+            for started in started_by(loader, "worker_init_fn"):
+                for call in self._seedings(started.info):
+                    # Of a function in another file, the loader that is given it is what stands here.
+                    here = call.origin.unit is self.model.unit
+                    place = self._place(started.info, call) if here else self.model.place(loader.call)
+                    if place is not None and id(place) not in seen:
+                        seen.add(id(place))
+                        self._check(loader, started, call, place)
 
     def _seedings(self, info: FunctionInfo) -> Iterator[Call]:
         for call in self.model.sample_calls(*SEEDING):
-            if call.active[-1:] == (info,) and not call.tests and isinstance(call.node, cst.Call) and call.node.args:
-                yield call
+            if info in call.active and not call.tests and isinstance(call.node, cst.Call) and call.node.args:
+                if call.active[-1] is info or isinstance(call.argument(0, "seed", "a"), (Const, Scalar)):
+                    yield call
 
-    def _check(self, loader: Loader, info: FunctionInfo | None, call: Call) -> None:
-        assert info is not None
+    def _place(self, info: FunctionInfo, call: Call) -> cst.CSTNode | None:
+        """What stands in the function itself: the call, or that of a helper such as `set_seed`."""
+        if call.active[-1] is info:
+            return call.node
+        return next((node for node in call.stack if any(o.active[-1:] == (info,) for o in self.model.calls(node))), None)
+
+    def _check(self, loader: Loader, started: Started, call: Call, place: cst.CSTNode) -> None:
         assert isinstance(call.node, cst.Call)
+        info = started.info
         value, argument = call.argument(0, "seed", "a"), call.node.args[0].value
-        here = call.origin.unit is self.model.unit
-        # Of a function in another file, the loader that is given it is what stands here.
-        place = call.node if here else self.model.place(loader.call)
-        if place is None:
-            return
-        origin = Origin(info.node, info.unit) if here else call.origin
-        related = [(origin, "the function that each worker starts with" if here else "it is seeded here")]
+        here = place is call.node
+        own_file = call.origin.unit is self.model.unit
+        origin = Origin(info.node, info.unit) if own_file else call.origin
+        related = [(origin, "the function that each worker starts with" if own_file else "it is seeded here")]
         own = "torch.initial_seed() % 2**32"
         if isinstance(value, Scalar) and value.kind == WIDE_SEED:
             if call.name == "numpy.random.seed" and not self._seeded_small_before(info, call):
@@ -124,7 +125,7 @@ class WorkerInitFnSeed(Rule):
                     related=related,
                 )
             return
-        message = self._repeated(loader, info, call, argument)
+        message = self._repeated(loader, started, call, argument)
         if message is not None:
             self.report(
                 place,
@@ -149,9 +150,12 @@ class WorkerInitFnSeed(Rule):
         """Whether the function seeds torch itself first: with a small seed, `torch.initial_seed()` is small."""
         return any(info in other.active for other in self.model.sample_calls("torch.manual_seed"))
 
-    def _repeated(self, loader: Loader, info: FunctionInfo, call: Call, argument: cst.BaseExpression) -> str | None:
+    def _repeated(self, loader: Loader, started: Started, call: Call, argument: cst.BaseExpression) -> str | None:
         value = call.argument(0, "seed", "a")
-        parts = {"constant"} if _is_number(value) else self._parts(info, argument)
+        own = call.active[-1] is started.info
+        # What `functools.partial` binds is fixed with the loader.
+        fixed = frozenset() if loader.call.loops else started.fixed
+        parts = {"constant"} if _is_number(value) else self._parts(started, argument, fixed) if own else None
         if parts is None or self.model.target.torch.all_below(1, 9):
             return None
         if "state" in parts:
@@ -162,15 +166,19 @@ class WorkerInitFnSeed(Rule):
             return None
         return "the workers are seeded alike in each epoch, so that each draws the same numbers"
 
-    def _parts(self, info: FunctionInfo, node: cst.BaseExpression) -> set[str] | None:
+    def _parts(self, started: Started, node: cst.BaseExpression, fixed: frozenset[str]) -> set[str] | None:
         """What a seed is computed from: the worker's `id`, a `constant`, NumPy's `state`; None for anything else."""
         if isinstance(node, cst.BinaryOperation):
-            left, right = self._parts(info, node.left), self._parts(info, node.right)
+            left, right = self._parts(started, node.left, fixed), self._parts(started, node.right, fixed)
             return left | right if left is not None and right is not None else None
-        parameters = info.node.params.params
-        # Of a `__call__` the first parameter is the object.
-        if isinstance(node, cst.Name) and parameters and node.value == parameters[-1].name.value:
-            return {"id"}
+        if isinstance(node, cst.Name):
+            if node.value == started.first:
+                return {"id"}
+            if node.value in fixed:
+                return {"constant"}
+            meant = assigned_once(started.info.node, node.value)
+            if meant is not None:
+                return self._parts(started, meant, fixed)
         if isinstance(node, cst.Subscript):
             inner = node.value
             while isinstance(inner, cst.Subscript):

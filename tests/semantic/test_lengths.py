@@ -7,7 +7,7 @@ import libcst as cst
 import pytest
 
 from torchlint.parse import parse
-from torchlint.semantic.lengths import Formula, formulas, known_length
+from torchlint.semantic.lengths import Formula, Read, formulas, known_length
 from torchlint.semantic.model import Model
 from torchlint.semantic.project import Project, Unit
 from torchlint.source import Source
@@ -38,7 +38,7 @@ def shown(code: str) -> tuple[Model, list[cst.BaseExpression]]:
 
 def read(code: str) -> list[Formula] | None:
     model, nodes = shown(code)
-    return formulas(model, [(model.value(node), node) for node in nodes])
+    return formulas(model, [Read(model.value(node), node) for node in nodes])
 
 
 FOLLOWED = [

@@ -469,8 +469,11 @@ def run_generic(machine: "Interpreter", ref: FunctionRef, bound: Arguments | Non
     base = machine.state
     with machine.layer() as layer:
         machine.set_grad_mode(_mode_without_caller(info))
+        known = info in machine.entered
         receiver = ref.receiver if ref.receiver is not None else _receiver_without_caller(machine, info)
-        _follow_generic(machine, info, receiver, bound)
+        if known or info not in machine.entered:
+            # Making the receiver runs `__init__`, once is enough.
+            _follow_generic(machine, info, receiver, bound)
         machine.set_grad_mode(Tri.YES)
     layer.dead = False
     # It may or may not have run when the next one does.

@@ -169,6 +169,24 @@ class Started(NamedTuple):
     receiver: Value | None
     bound: Arguments | None = None
 
+    @property
+    def _parameters(self) -> list[str]:
+        parameters = self.info.node.params
+        names = [parameter.name.value for parameter in (*parameters.posonly_params, *parameters.params)]
+        return names[1 if self.receiver is not None else 0 :]
+
+    @property
+    def fixed(self) -> frozenset[str]:
+        """The parameters that `functools.partial` has given values."""
+        if self.bound is None:
+            return frozenset()
+        return frozenset((*self._parameters[: len(self.bound.positional)], *self.bound.keywords))
+
+    @property
+    def first(self) -> str | None:
+        """The parameter that gets the first argument of the loader: the worker's number, or the samples."""
+        return next((name for name in self._parameters if name not in self.fixed), None)
+
 
 def worker_methods(loader: "Loader", end: "State") -> Iterator[Started]:
     """The functions of the project in which a loader's workers start.
@@ -177,16 +195,7 @@ def worker_methods(loader: "Loader", end: "State") -> Iterator[Started]:
     `worker_init_fn`. What they call runs in the workers too.
     """
     for name in ("collate_fn", "worker_init_fn"):
-        for option in alternatives(loader.value(name) or UNKNOWN):
-            bound = None
-            if isinstance(option, Instance) and option.symbol == PARTIAL:
-                given = option.arguments
-                bound = Arguments(given.positional[1:], given.keywords, given.complete and not given.tail)
-                option = given.get(0) or UNKNOWN
-            if isinstance(option, FunctionRef):
-                yield Started(option.info, option.receiver, bound)
-            elif isinstance(option, Instance) and option.info is not None:
-                yield from _bound(option, option.info, ("__call__",))
+        yield from started_by(loader, name)
     dataset = loader.value("dataset")
     for held in held_objects(dataset, end) if dataset is not None else ():
         if held.info is not None:
@@ -198,6 +207,20 @@ def worker_methods(loader: "Loader", end: "State") -> Iterator[Started]:
                 for option in alternatives(value):
                     if isinstance(option, FunctionRef):
                         yield Started(option.info, option.receiver)
+
+
+def started_by(loader: "Loader", name: str) -> Iterator[Started]:
+    """The functions of the project that a loader is given as `collate_fn` or `worker_init_fn`."""
+    for option in alternatives(loader.value(name) or UNKNOWN):
+        bound = None
+        if isinstance(option, Instance) and option.symbol == PARTIAL:
+            given = option.arguments
+            bound = Arguments(given.positional[1:], given.keywords, given.complete and not given.tail)
+            option = given.get(0) or UNKNOWN
+        if isinstance(option, FunctionRef):
+            yield Started(option.info, option.receiver, bound)
+        elif isinstance(option, Instance) and option.info is not None:
+            yield from _bound(option, option.info, ("__call__",))
 
 
 def _bound(receiver: Instance, info: ClassInfo, names: tuple[str, ...]) -> Iterator[Started]:

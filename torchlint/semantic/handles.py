@@ -9,7 +9,7 @@ import libcst as cst
 from torchlint.semantic.datasets import elements, method
 from torchlint.semantic.knowledge.data import MAKERS
 from torchlint.semantic.members import Members, is_member, receiver_name, sampling
-from torchlint.semantic.values import ClassInfo, FunctionInfo, Instance, Origin, Value, alternatives
+from torchlint.semantic.values import ClassInfo, Const, FunctionInfo, Instance, Origin, Value, alternatives
 
 if TYPE_CHECKING:
     from torchlint.semantic.model import Model
@@ -47,6 +47,8 @@ HANDLES = {
 }
 # Handles whose items read from them: `self.images = file["images"]`.
 _PARTS = frozenset({"h5py.File", "netCDF4.Dataset"})
+# Objects in objects that a dataset reads through.
+MAX_DEPTH = 2
 _OWN_PICKLING = ("__getstate__", "__reduce__", "__reduce_ex__", "__setstate__")
 
 
@@ -72,8 +74,20 @@ def kept_handles(model: "Model", info: ClassInfo, dataset: Instance | None) -> l
     `dataset` is one such object; None for a class of the linted file of which there may be none.
     """
     members = sampling(info)
-    if members is None or any(method(info, name) is not None for name in _OWN_PICKLING):
+    if members is None:
         return []
+    found = _of_object(model, info, dataset, members)
+    if info.unit is model.unit:
+        found.update(_of_module(model, members))
+    return list(found.values())
+
+
+def _of_object(
+    model: "Model", info: ClassInfo, dataset: Instance | None, members: Members, depth: int = 0
+) -> dict[cst.CSTNode, Kept]:
+    """The handles that an object opens when it is made and uses in some methods, by where it opens them."""
+    if any(method(info, name) is not None for name in _OWN_PICKLING):
+        return {}
     initializer = method(info, "__init__")
     before = Members(info, [initializer]) if initializer is not None else None
     later = members.assigned()
@@ -87,9 +101,26 @@ def kept_handles(model: "Model", info: ClassInfo, dataset: Instance | None) -> l
             function = next((f for f in members.functions if f.unit is handle.origin.unit), members.functions[0])
             used = Origin(reads[0], function.unit)
             found.setdefault(handle.origin.node, Kept(handle.symbol or "", handle.origin, used))
-    if info.unit is model.unit:
-        found.update(_of_module(model, members))
-    return list(found.values())
+        elif handle is None and depth < MAX_DEPTH:
+            part = _part(model, dataset, name, reads)
+            if part is not None and part.info is not None:
+                called = [method(part.info, each) for each in _called_on(members, reads)]
+                inner = Members(part.info, [each for each in called if each is not None])
+                found.update(_of_object(model, part.info, part, inner, depth + 1))
+    return found
+
+
+def _part(model: "Model", dataset: Instance | None, name: str, reads: list[cst.Attribute]) -> Instance | None:
+    """The one object of the project that an attribute holds."""
+    values = [model.held(dataset, name)] if dataset is not None else [v for read in reads for v in model.values(read)]
+    first = values[0] if values else None
+    return first if isinstance(first, Instance) and all(value is first for value in values) else None
+
+
+def _called_on(members: Members, reads: list[cst.Attribute]) -> list[str]:
+    """The names of the methods, and special ones behind `[]`, that are asked of an attribute."""
+    names = [node.attr.value for node in members.nodes if isinstance(node, cst.Attribute) and node.value in reads]
+    return sorted({*names, "__getitem__", "__call__"})
 
 
 def _held(
@@ -162,7 +193,7 @@ def _statements(block: cst.CSTNode) -> list[cst.CSTNode]:
 def _stays_open(model: "Model", handle: Instance, members: Members, before: Members | None) -> bool:
     """Whether a handle is opened outside of the methods that give samples, and is open when workers start."""
     assert handle.origin is not None
-    if handle.origin.node in members.nodes:
+    if handle.origin.node in members.nodes or _is_written(handle):
         return False
     for node in before.nodes if before is not None else ():
         if isinstance(node, cst.WithItem) and node.item is handle.origin.node:
@@ -174,6 +205,13 @@ def _stays_open(model: "Model", handle: Instance, members: Members, before: Memb
         return False
     closed = model.sample_calls(f"{handle.symbol}.close", f"{handle.symbol}.release")
     return not any(call.receiver is handle and not any(f in members.functions for f in call.active) for call in closed)
+
+
+def _is_written(handle: Instance) -> bool:
+    """Whether a file is opened to be written, as a log is."""
+    given = (*handle.arguments.positional, *handle.arguments.keywords.values())
+    modes = [value.value for value in given if isinstance(value, Const) and isinstance(value.value, str)]
+    return any(mode[:1] in ("w", "a", "x") and len(mode) <= 3 for mode in modes)
 
 
 def _of_module(model: "Model", members: Members) -> dict[cst.CSTNode, Kept]:

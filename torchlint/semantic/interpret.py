@@ -19,6 +19,7 @@ from torchlint.semantic.state import State
 from torchlint.semantic.values import (
     CONTENT,
     FALSE,
+    MAX_ALTERNATIVES,
     MAX_ITEMS,
     NONE,
     TRUE,
@@ -706,7 +707,7 @@ class Interpreter:
         if isinstance(node, cst.UnaryOperation) and isinstance(node.operator, cst.Not):
             value = self.eval_quietly(node.expression)
             return _negated(value)
-        if isinstance(node, (cst.Integer, cst.SimpleString, cst.Tuple)):
+        if isinstance(node, (cst.Integer, cst.SimpleString, cst.Tuple, cst.List)):
             return _EXPRESSIONS[type(node)](self, node)
         if isinstance(node, cst.Comparison) and len(node.comparisons) == 1:
             return objects.compared(
@@ -951,8 +952,32 @@ class Interpreter:
         return element
 
     def _list_comp(self, node: cst.ListComp) -> Value:
+        items = self._computed_numbers(node)
+        if items is not None:
+            return self.allocate_list(node, Items(items))
         element = self._comprehension(node, node.for_in, lambda: self.eval(node.elt))
         return self.allocate_list(node, Items(None, element, element))
+
+    def _computed_numbers(self, node: cst.ListComp) -> tuple[Value, ...] | None:
+        """The elements of `[int(p * n) for p in (0.8, 0.2)]`; None for any other comprehension."""
+        clause = node.for_in
+        if clause.inner_for_in is not None or clause.ifs or not isinstance(clause.target, cst.Name):
+            return None
+        if not isinstance(node.elt, (cst.Call, cst.BinaryOperation)):
+            return None
+        given = objects.exact_items(self, self.eval_quietly(clause.iter))
+        if not given or len(given) > MAX_ALTERNATIVES or not all(objects.is_number(number) for number in given):
+            return None
+        # For the record.
+        self.eval(clause.iter)
+        outer = self.frame
+        self.frame = Frame(self.unit, outer, outer.function, outer.receiver)
+        items = []
+        for number in given:
+            self.bind(clause.target, number)
+            items.append(self.eval(node.elt))
+        self.frame = outer
+        return tuple(items) if all(isinstance(item, (Const, Scalar)) for item in items) else None
 
     def _set_comp(self, node: cst.SetComp | cst.GeneratorExp) -> Value:
         element = self._comprehension(node, node.for_in, lambda: self.eval(node.elt))
@@ -1121,7 +1146,7 @@ def _dotted(node: cst.BaseExpression | None) -> str:
     return node.value if isinstance(node, cst.Name) else ""
 
 
-_FAILURES = ("RuntimeError", "TypeError", "ValueError", "AttributeError", "Exception", "BaseException")
+_FAILURES = ("RuntimeError", "TypeError", "AttributeError", "Exception", "BaseException")
 # Contexts in which an exception is expected: it is swallowed, or a test asks for it.
 _SWALLOWING = frozenset({"contextlib.suppress", "pytest.raises"})
 _ASKING = frozenset({"assertRaises", "assertRaisesRegex"})

@@ -6,7 +6,8 @@ it can be computed for any length of `data`.
 
 import math
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 import libcst as cst
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from torchlint.semantic.model import Model
 
 Number = int | float
+_NOTHING: Mapping[str, Number] = MappingProxyType({})
 # Variables that an expression may have gone through.
 MAX_STEPS = 24
 # Lengths of the training and of the test part.
@@ -81,14 +83,45 @@ class Formula(NamedTuple):
     unknowns: tuple[Unknown, ...] = ()
 
 
-def formulas(model: "Model", values: Sequence[tuple[Value, cst.BaseExpression | None]]) -> list[Formula] | None:
-    """Several values as formulas of the same unknowns; None where one is computed in ways that cannot be followed.
+class Read(NamedTuple):
+    """A value, the expression where it is read if that is known, and what a comprehension binds there."""
 
-    Each value comes with the expression where it is read, if that is known.
-    """
+    value: Value
+    node: cst.BaseExpression | None
+    bound: Mapping[str, Number] = _NOTHING
+
+
+def comprehended(model: "Model", numbers: Value, values: Sequence[Value]) -> list[Read]:
+    """The elements of a list as a comprehension computes them; those that it does not are given as they are."""
+    origin = numbers.origin
+    if origin is None or origin.unit is not model.unit or not isinstance(origin.node, cst.ListComp):
+        return [Read(value, None) for value in values]
+    comprehension = origin.node
+    over, name = _items(model, comprehension.for_in.iter), comprehension.for_in.target
+    found = []
+    for index, value in enumerate(values):
+        number = over[index] if index < len(over) else UNKNOWN
+        computed = value.origin is not None and value.origin.node is comprehension.elt
+        if computed and isinstance(name, cst.Name) and isinstance(number, Const):
+            found.append(Read(value, comprehension.elt, {name.value: number.value}))
+        else:
+            found.append(Read(value, None))
+    return found
+
+
+def _items(model: "Model", node: cst.BaseExpression) -> Sequence[Value]:
+    value = model.value(node)
+    if isinstance(value, TupleOf):
+        return value.items
+    held = model.facts.end.get(value, CONTENT) if isinstance(value, ListRef) else None
+    return held.items or () if isinstance(held, Items) else ()
+
+
+def formulas(model: "Model", values: Sequence[Read]) -> list[Formula] | None:
+    """Several values as formulas of the same unknowns; None where one is computed in ways that cannot be followed."""
     parts = []
-    for value, node in values:
-        part = _of_value(model, value, node, MAX_STEPS)
+    for value, node, bound in values:
+        part = _of_value(model, value, node, MAX_STEPS, bound)
         if part is None:
             return None
         parts.append(part)
@@ -140,7 +173,12 @@ def _count(value: Value | None, default: int, arguments: Arguments) -> int | Non
     return found if type(found) is int else None
 
 
-def _of_value(model: "Model", value: Value, node: cst.BaseExpression | None, steps: int) -> Formula | None:
+def _of_value(
+    model: "Model", value: Value, node: cst.BaseExpression | None, steps: int, bound: Mapping[str, Number] = _NOTHING
+) -> Formula | None:
+    if isinstance(node, cst.Name) and node.value in bound:
+        given = bound[node.value]
+        return Formula(lambda _: given)
     if isinstance(value, Const):
         number = value.value
         if isinstance(number, bool) or not isinstance(number, (int, float)):
@@ -149,7 +187,7 @@ def _of_value(model: "Model", value: Value, node: cst.BaseExpression | None, ste
     if steps <= 0:
         return None
     if isinstance(node, (cst.Call, cst.BinaryOperation)):
-        return _of_expression(model, node, steps - 1)
+        return _of_expression(model, node, steps - 1, bound)
     origin = value.origin if isinstance(value, Scalar) else None
     if origin is not None and origin.unit is model.unit and origin.node is not node:
         if isinstance(origin.node, (cst.Call, cst.BinaryOperation)):
@@ -163,12 +201,14 @@ def _of_value(model: "Model", value: Value, node: cst.BaseExpression | None, ste
     return None
 
 
-def _of_expression(model: "Model", node: cst.Call | cst.BinaryOperation, steps: int) -> Formula | None:
+def _of_expression(
+    model: "Model", node: cst.Call | cst.BinaryOperation, steps: int, bound: Mapping[str, Number] = _NOTHING
+) -> Formula | None:
     if isinstance(node, cst.BinaryOperation):
         operation = _OPERATORS.get(type(node.operator))
         if operation is None:
             return None
-        return _combined(model, operation, (node.left, node.right), steps)
+        return _combined(model, operation, (node.left, node.right), steps, bound)
     calls = model.calls(node)
     names = {call.name for call in calls}
     if len(names) != 1 or not all(call.certain for call in calls):
@@ -182,15 +222,19 @@ def _of_expression(model: "Model", node: cst.Call | cst.BinaryOperation, steps: 
     function = _FUNCTIONS.get(name)
     if function is None or any(arg.star or arg.keyword is not None for arg in node.args):
         return None
-    return _combined(model, function, tuple(arg.value for arg in node.args), steps)
+    return _combined(model, function, tuple(arg.value for arg in node.args), steps, bound)
 
 
 def _combined(
-    model: "Model", function: Callable[..., Number], nodes: tuple[cst.BaseExpression, ...], steps: int
+    model: "Model",
+    function: Callable[..., Number],
+    nodes: tuple[cst.BaseExpression, ...],
+    steps: int,
+    bound: Mapping[str, Number],
 ) -> Formula | None:
     parts = []
     for node in nodes:
-        part = _of_value(model, model.value(node), node, steps)
+        part = _of_value(model, model.value(node), node, steps, bound)
         if part is None:
             return None
         parts.append(part)

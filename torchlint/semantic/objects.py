@@ -423,7 +423,10 @@ def binary(machine: "Interpreter", left: Value, operator: str, right: Value, nod
         kinds = {k.kind if isinstance(k, Scalar) else type(k.value).__name__ for k in (left, right)}
         if "str" in kinds:
             return Scalar("str")
-        return Scalar("number", machine.here(node)) if kinds <= {"int", "float", "number", "bool"} else UNKNOWN
+        if kinds == {"cpus", "int"} and operator in ("Add", "Multiply") and _is_positive(left) and _is_positive(right):
+            return Scalar("cpus", machine.here(node))
+        numbers = {"int", "float", "number", "bool", "cpus"}
+        return Scalar("number", machine.here(node)) if kinds <= numbers else UNKNOWN
     if operator == "Add" and is_dataset(left) and is_dataset(right):
         joined = Arguments((TupleOf((left, right)),))
         return allocate(machine, node, None, "torch.utils.data.ConcatDataset", joined)
@@ -624,6 +627,15 @@ def device_choice(machine: "Interpreter", node: cst.IfExp, yes: Value, no: Value
     if Device.CPU in kinds and Device.UNKNOWN not in kinds and len(kinds) == 2 and _asks_availability(node.test):
         return DeviceValue(Device.WHEN_AVAILABLE, machine.here(node))
     return None
+
+
+def _is_positive(value: Value) -> bool:
+    return not isinstance(value, Const) or value.value > 0
+
+
+def is_number(value: Value) -> bool:
+    """Whether a value is a literal number, and not the default of a command line."""
+    return isinstance(value, Const) and isinstance(value.value, (int, float)) and not value.assumed
 
 
 def _is_number(value: Value) -> bool:

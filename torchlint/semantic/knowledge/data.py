@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING
 
+import libcst as cst
+
 from torchlint.semantic.datasets import SUBSET
 from torchlint.semantic.instances import allocate
 from torchlint.semantic.knowledge.contract import Transfer
@@ -77,9 +79,22 @@ def _part(machine: "Interpreter", call: "Call", dataset: Value, index: int) -> I
 def _load(machine: "Interpreter", call: "Call") -> Value:
     """`numpy.load`: an open archive where the name says so."""
     path = call.argument(0, "file")
-    if isinstance(path, Const) and isinstance(path.value, str) and path.value.endswith(".npz"):
+    known = isinstance(path, Const) and isinstance(path.value, str) and path.value.endswith(".npz")
+    if known or (isinstance(call.node, cst.Call) and call.node.args and _is_archive(call.node.args[0].value)):
         return allocate(machine, call.node, None, "numpy.NpzFile", call.arguments)
     return UNKNOWN
+
+
+def _is_archive(path: cst.BaseExpression) -> bool:
+    """Whether the text of a path ends in the suffix of an archive, whatever stands before it."""
+    if isinstance(path, cst.SimpleString):
+        return path.raw_value.endswith(".npz")
+    if isinstance(path, cst.FormattedString) and path.parts:
+        last = path.parts[-1]
+        return isinstance(last, cst.FormattedStringText) and last.value.endswith(".npz")
+    if isinstance(path, cst.BinaryOperation):
+        return _is_archive(path.right)
+    return isinstance(path, cst.Call) and bool(path.args) and _is_archive(path.args[-1].value)
 
 
 def _seeded(machine: "Interpreter", call: "Call") -> Value:

@@ -1,0 +1,39 @@
+"""What the variables of one function are assigned, by its syntax alone."""
+
+from collections.abc import Iterator
+
+import libcst as cst
+
+from torchlint.semantic.flow import own_nodes
+
+
+def assigned_once(function: cst.FunctionDef | cst.Lambda, name: str) -> cst.BaseExpression | None:
+    """What a variable of a function is assigned, where one plain assignment of its body is all that binds it."""
+    found: cst.BaseExpression | None = None
+    for node in own_nodes(function) if isinstance(function, cst.FunctionDef) else ():
+        if name not in _bound(node):
+            continue
+        if found is not None or not isinstance(node, cst.Assign) or len(node.targets) > 1:
+            return None
+        if not isinstance(node.targets[0].target, cst.Name):
+            return None
+        found = node.value
+    return found
+
+
+def _bound(node: cst.CSTNode) -> Iterator[str]:
+    """The variables that a statement or expression binds itself."""
+    if isinstance(node, cst.Assign):
+        targets = [target.target for target in node.targets]
+    elif isinstance(node, (cst.AugAssign, cst.AnnAssign, cst.NamedExpr, cst.For, cst.CompFor)):
+        targets = [node.target]
+    elif isinstance(node, cst.AsName):
+        targets = [node.name]
+    else:
+        return
+    while targets:
+        target = targets.pop()
+        if isinstance(target, cst.Name):
+            yield target.value
+        elif isinstance(target, (cst.Tuple, cst.List)):
+            targets.extend(element.value for element in target.elements)

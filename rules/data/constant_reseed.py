@@ -95,7 +95,7 @@ class ConstantReseed(Rule):
                 )
 
     def _place(self, call: Call) -> cst.CSTNode | None:
-        """Where seeding is asked for: not in a helper such as `set_seed`. None under a condition, which is deliberate."""
+        """Where seeding is asked for: not in a helper such as `set_seed`. None under a condition, which is meant."""
         function = call.active[-1] if call.active else None
         if call.origin.unit is not self.model.unit and function is not None and not _SEEDER.search(function.name):
             return self.model.place(call) if self._runs_always(function, call.node) else None

@@ -83,7 +83,11 @@ class CudaInDataset(Rule):
         for loader in self.model.loaders:
             pinned = loader.value("pin_memory") == TRUE
             if loader.workers is not Tri.NO or pinned:
-                moves = list(self._moves(self.model.worker_functions(loader)))
+                moves = [
+                    (call, device)
+                    for call, device in self._moves(self.model.worker_functions(loader))
+                    if self.model.runs_in_workers(loader, call)
+                ]
                 for call, device in moves:
                     self._report_move(loader, call, device, pinned, reported)
                 if moves or self._report_held(loader, pinned, reported):

@@ -99,9 +99,8 @@ class Cv2ThreadsInWorkers(Rule):
                 return
 
     def _call(self, loader: Loader, names: list[str]) -> Call | None:
-        functions = self.model.worker_functions(loader)
         for call in self.model.sample_calls(*names):
-            if not functions.isdisjoint(call.active):
+            if self.model.runs_in_workers(loader, call):
                 if not any("setNumThreads" in info.unit.source.text for info in call.active):
                     return call
         return None

@@ -96,7 +96,7 @@ class DatasetRngObject(Rule):
             sampling = self._sampling(draw)
             if sampling is None or not draw.certain or self._is_renewed(sampling.owner, draw):
                 continue
-            using = [loader for loader in self.model.loaders if sampling in self.model.worker_functions(loader)]
+            using = [loader for loader in self.model.loaders if self.model.runs_in_workers(loader, draw)]
             risky = [loader for loader in using if self._may_repeat(loader)]
             assert sampling.owner is not None
             if (using and not risky) or not (using or is_dataset_class(sampling.owner)):

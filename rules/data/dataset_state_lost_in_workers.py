@@ -1,13 +1,10 @@
-from collections.abc import Iterator
-
 import libcst as cst
 
 from torchlint.diagnostic import Category
 from torchlint.rule import Rule
 from torchlint.semantic.datasets import SAMPLE_METHODS
-from torchlint.semantic.facts import Call
 from torchlint.semantic.loaders import Loader
-from torchlint.semantic.members import Change, Members, attributes_set, methods_reading, sampling
+from torchlint.semantic.members import Change, Members, attributes_read, attributes_set, methods_reading, sampling
 from torchlint.semantic.values import (
     ClassInfo,
     Const,
@@ -114,7 +111,7 @@ class DatasetStateLostInWorkers(Rule):
                 continue
             if not self._is_private(self.model.held(dataset, change.name)):
                 continue
-            read = self._read_outside(dataset, info, change, members)
+            read = self._read_outside(loader, dataset, info, change, members)
             here = change.function.unit is self.model.unit
             place = change.node if here else self.model.place(loader.call)
             if read is not None and place is not None and place not in self.done:
@@ -142,24 +139,26 @@ class DatasetStateLostInWorkers(Rule):
             for option in alternatives(value)
         )
 
-    def _read_outside(self, dataset: Instance, info: ClassInfo, change: Change, members: Members) -> cst.CSTNode | None:
-        """Where the main process reads an attribute after the loader went through the dataset."""
+    def _read_outside(
+        self, loader: Loader, dataset: Instance, info: ClassInfo, change: Change, members: Members
+    ) -> cst.CSTNode | None:
+        """Where the main process reads an attribute after the loader was made."""
         readers = methods_reading(info, change.name, members)
-        for calls in self.model.facts.calls.values():
-            for call in calls:
+        made = self.model.place(loader.call)
+        is_made = made is None
+        for key, calls in self.model.facts.calls.items():
+            is_made = is_made or key == id(made)
+            for call in calls if is_made else ():
                 if any(function in members.functions or function.owner in info.mro for function in call.active):
                     continue
                 if isinstance(call.callee, FunctionRef) and call.callee.receiver is dataset:
                     if call.callee.info.name in readers:
                         return call.node
-                elif any(self._is_attribute_of(part, dataset, change.name) for part in _parts(call)):
-                    return call.node
+        own = frozenset(entry.node for entry in info.mro if isinstance(entry, ClassInfo))
+        for read in attributes_read(self.model.unit.module, change.name, made, own):
+            if any(value is dataset for value in self.model.values(read.value)):
+                return read
         return None
-
-    def _is_attribute_of(self, node: cst.BaseExpression, dataset: Instance, name: str) -> bool:
-        if not isinstance(node, cst.Attribute) or node.attr.value != name:
-            return False
-        return any(value is dataset for value in self.model.values(node.value))
 
     # -- what the main process sets -----------------------------------------------------------------------
 
@@ -174,6 +173,8 @@ class DatasetStateLostInWorkers(Rule):
             for event in self.model.events
             if event.kind == "iterate" and event.subject is loader.instance
             for loop in event.loops
+            # A loader that is made anew for each epoch starts its workers anew.
+            if loop not in loader.call.loops
         }
         for calls in self.model.facts.calls.values():
             for call in calls:
@@ -203,17 +204,3 @@ class DatasetStateLostInWorkers(Rule):
             help="leave `persistent_workers` out, or use memory that processes share",
             related=[(loader.call.origin, "the loader whose workers are persistent")],
         )
-
-
-def _parts(call: Call) -> Iterator[cst.BaseExpression]:
-    """What a call is written with: its arguments, what its method is called on, what f-strings among them show."""
-    if not isinstance(call.node, cst.Call):
-        return
-    if isinstance(call.node.func, cst.Attribute):
-        yield call.node.func.value
-    for arg in call.node.args:
-        yield arg.value
-        if isinstance(arg.value, cst.FormattedString):
-            for part in arg.value.parts:
-                if isinstance(part, cst.FormattedStringExpression):
-                    yield part.expression

@@ -76,9 +76,10 @@ class DistributedSamplerNoSetEpoch(Rule):
         made = {
             call.result: call
             for call in self.model.calls_led_to(SAMPLER)
-            if self._shuffles(call) and (call.origin.unit is self.model.unit or not _tells(call.origin.unit.source.text))
+            if self._shuffles(call)
+            and (call.origin.unit is self.model.unit or not _tells(call.origin.unit.source.text))
         }
-        told = [call for call in self.model.calls_of(f"{SAMPLER}.set_epoch")]
+        told = list(self.model.calls_of(f"{SAMPLER}.set_epoch"))
         if not made or self.source.text.count("set_epoch(") > len({id(call.node) for call in told}):
             # Something that is not known is told the epoch: it may be this sampler.
             return
@@ -97,7 +98,8 @@ class DistributedSamplerNoSetEpoch(Rule):
                 here = place is call.node
                 self.report(
                     place,
-                    f"{'this' if here else 'a'} sampler shuffles by the epoch and is never told it: each epoch has the same order",
+                    f"{'this' if here else 'a'} sampler shuffles by the epoch and is never told it: "
+                    "each epoch has the same order",
                     help="call `set_epoch(epoch)` on it at the start of each epoch",
                     fix=self._fix(sampler, epochs, call) if here else None,
                     related=[

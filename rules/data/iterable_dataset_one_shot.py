@@ -6,9 +6,10 @@ from torchlint.diagnostic import Category, Severity
 from torchlint.rule import Rule
 from torchlint.semantic.attributes import setters
 from torchlint.semantic.datasets import is_iterable_class, method
+from torchlint.semantic.facts import Call
 from torchlint.semantic.flow import exits, is_generator
 from torchlint.semantic.members import Members, is_member, receiver_name
-from torchlint.semantic.values import ClassInfo, FunctionInfo, FunctionRef, Tri
+from torchlint.semantic.values import NONE, ClassInfo, Const, FunctionInfo, FunctionRef, Tri
 
 FILES = frozenset(
     {"builtins.open", "io.open", "codecs.open", "pathlib.Path.open", "gzip.open", "bz2.open", "lzma.open"}
@@ -21,6 +22,8 @@ ITERATORS = frozenset({
     "itertools.combinations", "re.finditer", "os.scandir", "os.walk", "glob.iglob", "pathlib.Path.glob",
     "pathlib.Path.rglob", "pathlib.Path.iterdir",
 })  # fmt: skip
+# Functions that read a table, all of it or in chunks.
+READERS = frozenset({"pandas.read_csv", "pandas.read_table", "pandas.read_json", "pandas.read_sas"})
 # Methods of a file and of an iterator that use it up.
 READING = frozenset({"read", "readline", "readlines", "__next__", "__iter__"})
 
@@ -138,6 +141,8 @@ class IterableDatasetOneShot(Rule):
             return "this file"
         if all(call.name in ITERATORS for call in calls):
             return "this iterator"
+        if all(call.name in READERS and _reads_in_chunks(call) for call in calls):
+            return "this reader"
         functions = [call.callee.info.node for call in calls if isinstance(call.callee, FunctionRef)]
         ended = [node for node in functions if isinstance(node, cst.FunctionDef) and is_generator(node)]
         if len(ended) == len(calls) and all(exits(node).ends for node in ended):
@@ -166,6 +171,11 @@ class IterableDatasetOneShot(Rule):
             severity=Severity.WARNING if again else Severity.INFO,
             related=[(loader.call.origin, "the loader that goes through it") for loader in (again or loaders)[:1]],
         )
+
+
+def _reads_in_chunks(call: Call) -> bool:
+    given = (call.argument(None, name) for name in ("chunksize", "iterator"))
+    return any(value is not None and value not in (NONE, Const(False)) for value in given)
 
 
 def _stops(node: cst.Raise) -> bool:

@@ -75,7 +75,7 @@ class NextIterInLoop(Rule):
                     self._report(call, loader, loop)
 
     def _starts_anew(self, call: Call) -> bool:
-        """Whether it is `next(iter(loader))` in one, or of an iterator that each turn of the loop makes for it alone."""
+        """Whether it is `next(iter(loader))` in one, or of an iterator that each turn of the loop makes for it."""
         argument = _iter_of(call)
         if argument is None or any(made.name == "builtins.iter" for made in self.model.calls(argument)):
             return argument is not None

@@ -112,7 +112,11 @@ class NumpyGlobalRngInDataset(Rule):
         for loader in self.model.loaders:
             if loader.workers is Tri.YES and loader.given("worker_init_fn") is Tri.NO:
                 running = self.model.worker_functions(loader).intersection(call.active)
-                if running and all(running.isdisjoint(seeded.active) for seeded in seeding):
+                if (
+                    running
+                    and self.model.runs_in_workers(loader, call)
+                    and all(running.isdisjoint(seeded.active) for seeded in seeding)
+                ):
                     return loader
         return None
 

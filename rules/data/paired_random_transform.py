@@ -5,7 +5,7 @@ import libcst as cst
 from torchlint.diagnostic import Category
 from torchlint.rule import Rule
 from torchlint.semantic.pipelines import Use, VisionDataset, transform_of
-from torchlint.semantic.transforms import Step, random_steps, steps
+from torchlint.semantic.transforms import Kind, Step, random_steps, steps
 from torchlint.semantic.values import Value
 
 TARGETS = frozenset({
@@ -83,11 +83,11 @@ class PairedRandomTransform(Rule):
     def _check_function(self, group: list[Use], said: set[cst.CSTNode]) -> None:
         for image in group:
             drawn = next(random_steps(image.steps, geometry=True), None)
-            name = _name(image)
+            name = self._name(image)
             if drawn is None or not name or _is_target(name):
                 continue
             for mask in group:
-                other = _name(mask)
+                other = self._name(mask)
                 if mask.node in said or not _is_target(other) or not self._is_pair(image, mask):
                     continue
                 said.add(mask.node)
@@ -101,6 +101,15 @@ class PairedRandomTransform(Rule):
                     related=[(image.call.origin, f"`{name}` is changed here"), (drawn.origin, "it is drawn here")],
                 )
                 return
+
+    def _name(self, use: Use) -> str:
+        """The name of what is given to a transform; of what its result is assigned to for an image just opened."""
+        given = _name(use)
+        is_opened = not given and use.call is not None and use.image.kind is Kind.PIL
+        target = self.model.assigned_to(use.call.node) if is_opened and use.call is not None else None
+        if isinstance(target, cst.Attribute):
+            return target.attr.value
+        return target.value if isinstance(target, cst.Name) else given
 
     @staticmethod
     def _is_pair(image: Use, mask: Use) -> bool:

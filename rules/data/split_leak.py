@@ -138,9 +138,8 @@ class SplitLeak(Rule):
         if (one, other) != (NONE, NONE) or not (first.arguments.complete and second.arguments.complete):
             return True
         texts = {unit: unit.source.text for unit in (self.model.unit, first.origin.unit, second.origin.unit)}.values()
-        seeded = sum(len(SEEDING.findall(text)) - len(ELSEWHERE.findall(text)) for text in texts)
-        # One seeding in a function that is called twice runs twice.
-        return seeded > 1 or (first.node is second.node and self._seeds_itself(first))
+        seedings = sum(len(SEEDING.findall(text)) - len(ELSEWHERE.findall(text)) for text in texts)
+        return seedings > 1 or (first.node is second.node and self._seeds_itself(first))
 
     @staticmethod
     def _seeds_itself(call: Call) -> bool:
@@ -172,7 +171,8 @@ class SplitLeak(Rule):
             # A function that is called twice: whether with the same arguments, their values say.
             return all(value is not UNKNOWN and value == second[key][1] for key, (_, value) in first.items())
         return all(
-            text == second[key][0] and not (_is_literal(value) and _is_literal(second[key][1]) and value != second[key][1])
+            text == second[key][0]
+            and not (_is_literal(value) and _is_literal(second[key][1]) and value != second[key][1])
             for key, (text, value) in first.items()
         )
 

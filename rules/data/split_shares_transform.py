@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import libcst as cst
@@ -172,7 +173,10 @@ class SplitSharesTransform(Rule):
         for call in self.model.calls_led_to(SPLIT):
             parts = self.model.elements(call.result) or ()
             if write.split in parts and isinstance(call.node, cst.Call):
-                names = self.names.get(id(self.model.place(call)), ())
+                place = self.model.place(call)
+                if place is not call.node and not self._gives_several(place, parts):
+                    return False
+                names = self.names.get(id(place), ())
                 if any(name.startswith("_") for name in names):
                     return False
                 bases = [_base(self.model.held(part, "dataset"), part) for part in parts if isinstance(part, Instance)]
@@ -186,6 +190,11 @@ class SplitSharesTransform(Rule):
             and _base(self.model.held(call.result, "dataset"), call.result) is write.base
         ]
         return write.split in subsets and len(set(subsets)) > 1
+
+    def _gives_several(self, place: cst.CSTNode | None, parts: Sequence[Value]) -> bool:
+        """Whether what a function of another file gives has several parts of the split that it makes."""
+        given = self.model.elements(self.model.value(place)) if place is not None else None
+        return sum(part in parts for part in given or ()) > 1
 
     def _repair(self, write: Write) -> Repair | None:
         copy = self.model.unit.frame.base.get("copy")

@@ -81,7 +81,8 @@ class UnpicklableWorkerObject(Rule):
         here = found.origin is not None and place is found.origin.node
         what = f"{found.what} cannot be pickled"
         if not here:
-            what = f"this loader's workers need {found.what.replace('this ', 'a ').rstrip(',')}, which cannot be pickled"
+            needed = found.what.replace("this ", "a ").rstrip(",")
+            what = f"this loader's workers need {needed}, which cannot be pickled"
         never = self.model.forks(loader) is Tri.NO
         consequence = "workers do not start" if never else "workers only start where processes fork"
         self.report(

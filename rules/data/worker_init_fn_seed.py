@@ -103,7 +103,9 @@ class WorkerInitFnSeed(Rule):
         """What stands in the function itself: the call, or that of a helper such as `set_seed`."""
         if call.active[-1] is info:
             return call.node
-        return next((node for node in call.stack if any(o.active[-1:] == (info,) for o in self.model.calls(node))), None)
+        return next(
+            (node for node in call.stack if any(o.active[-1:] == (info,) for o in self.model.calls(node))), None
+        )
 
     def _check(self, loader: Loader, started: Started, call: Call, place: cst.CSTNode) -> None:
         assert isinstance(call.node, cst.Call)

@@ -7,7 +7,7 @@ import libcst as cst
 import pytest
 
 from torchlint.parse import parse
-from torchlint.semantic.lengths import Formula, Read, formulas, known_length
+from torchlint.semantic.lengths import Formula, Read, comprehended, formulas, known_length
 from torchlint.semantic.model import Model
 from torchlint.semantic.project import Project, Unit
 from torchlint.source import Source
@@ -85,6 +85,30 @@ NOT_FOLLOWED = [
 @pytest.mark.parametrize("code", NOT_FOLLOWED)
 def test_what_is_not_followed(code: str) -> None:
     assert read(code) is None
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        ("d = load()\nprint([int(p * len(d)) for p in (0.8, 0.2)])", [79, 19]),
+        ("d = load()\nshares = [0.5, 0.25]\nn = len(d)\nprint([n * share for share in shares])", [49.5, 24.75]),
+        ("p = 0.5\nd = load()\nn = int(p * len(d))\nprint([n // p for p in (2, 3)])", [24, 16]),
+    ],
+)
+def test_comprehensions_are_followed(code: str, expected: list[float]) -> None:
+    model, (node,) = shown(code)
+    numbers = model.value(node)
+    held = model.elements(numbers)
+    assert held is not None
+    found = formulas(model, comprehended(model, numbers, held))
+    assert found is not None
+    assert [part.at((99,)) for part in found] == expected
+
+
+def test_a_comprehension_that_was_changed_is_not_followed() -> None:
+    model, (node,) = shown("d = load()\nl = [int(p * len(d)) for p in (0.8, 0.2)]\nl[1] += 1\nprint(l)")
+    numbers = model.value(node)
+    assert formulas(model, comprehended(model, numbers, model.elements(numbers) or ())) is None
 
 
 def test_lengths_of_two_datasets_are_two_unknowns() -> None:

@@ -3,10 +3,10 @@
 import pytest
 from test_interpret import model_of
 
-from torchlint.semantic.datasets import is_dataset_class, is_iterable_class
+from torchlint.semantic.datasets import is_dataset_class, is_iterable_class, started_by
 from torchlint.semantic.loaders import Loader
 from torchlint.semantic.model import Model
-from torchlint.semantic.values import Tri
+from torchlint.semantic.values import Const, Tri
 from torchlint.target import Target, Versions
 
 DATASET = """
@@ -74,6 +74,68 @@ def test_a_dataset_of_another_file_is_run_as_workers_run_it() -> None:
     assert not list(model.calls_of("torch.randn"))
 
 
+def test_workers_run_methods_as_a_subclass_inherits_them() -> None:
+    model = model_of("""
+    from torch.utils.data import Dataset
+    class Base(Dataset):
+        def __getitem__(self, index):
+            return self.read(index)
+    class Sub(Base):
+        def read(self, index):
+            return torch.sin(index)
+    DataLoader(Sub(), num_workers=2)
+    """)
+    getter = model.classes[0].base["__getitem__"]
+    assert any(getter.info in call.active for call in model.calls_of("torch.sin"))  # type: ignore[attr-defined]
+
+
+def test_workers_run_a_function_with_what_partial_binds() -> None:
+    model = model_of("""
+    from functools import partial
+    def collate(samples, first, dim=1):
+        return torch.stack(samples, dim), torch.sin(first)
+    DataLoader([1], num_workers=2, collate_fn=partial(collate, first=3, dim=2))
+    """)
+    dims = [call.argument(1, "dim") for call in model.calls_of("torch.stack")]
+    assert Const(2) in dims
+    assert Const(3) in [call.argument(0) for call in model.calls_of("torch.sin")]
+    (started,) = started_by(only(model), "collate_fn")
+    assert (started.info.name, started.fixed, started.first) == ("collate", frozenset({"first", "dim"}), "samples")
+
+
+@pytest.mark.parametrize(
+    ("code", "tried"),
+    [
+        ("import pytest\nwith pytest.raises(ValueError):\n    DataLoader([1])", True),
+        ("import contextlib\nwith contextlib.suppress(RuntimeError):\n    DataLoader([1])", True),
+        ("import contextlib\nwith contextlib.suppress(FileNotFoundError):\n    DataLoader([1])", False),
+        ("class T:\n    def t(self):\n        with self.assertRaises(ValueError):\n            DataLoader([1])", True),
+        ("try:\n    DataLoader([1])\nexcept AttributeError:\n    pass", True),
+        ("with open('x') as f:\n    DataLoader([1])", False),
+        ("import pytest\nwith pytest.raises(ValueError):\n    pass\nDataLoader([1])", False),
+    ],
+)
+def test_whether_a_call_is_there_to_fail(code: str, tried: bool) -> None:
+    assert only(model_of(code)).call.tried is tried
+
+
+def test_calls_of_other_files_that_this_one_leads_to() -> None:
+    files = {
+        "parts.py": """
+        from torch.utils.data import random_split
+        random_split([1], [1])
+        def load(n):
+            return random_split(list(range(n)), [1, n - 1])
+        """
+    }
+    model = model_of("from parts import load\nload(4)\n", files)
+    (call,) = model.calls_led_to("torch.utils.data.random_split")
+    place = model.place(call)
+    assert place is not None
+    assert model.module.code_for_node(place) == "load(4)"
+    assert not list(model.calls_led_to("torch.utils.data.DistributedSampler"))
+
+
 def test_a_loader_made_in_another_file_has_its_place_here() -> None:
     files = {
         "own.py": DATASET_FILE,
@@ -96,6 +158,9 @@ WORKERS = [
     pytest.param("k = {}\nif flag:\n    k.update({'num_workers': 1})\nDataLoader(x, **k)", Tri.YES, id="updated dict"),
     pytest.param("DataLoader(x, **options)", Tri.MAYBE, id="unknown dict"),
     pytest.param("import os\nDataLoader(x, num_workers=os.cpu_count())", Tri.YES, id="number of CPUs"),
+    pytest.param("import os\nDataLoader(x, num_workers=os.cpu_count() * 2)", Tri.YES, id="twice the CPUs"),
+    pytest.param("import os\nDataLoader(x, num_workers=os.cpu_count() - 1)", Tri.MAYBE, id="all CPUs but one"),
+    pytest.param("DataLoader(x, num_workers=int('10', base=n))", Tri.MAYBE, id="text in some base"),
     pytest.param("import os\nn = 0 if os.name == 'nt' else 4\nDataLoader(x, num_workers=n)", Tri.MAYBE, id="either"),
     pytest.param("import argparse\np = argparse.ArgumentParser()\np.add_argument('-w', '--workers', default=3)\n"
                  "DataLoader(x, num_workers=int(p.parse_args().workers))", Tri.YES, id="command line"),

@@ -23,6 +23,7 @@ def assigned_once(function: cst.FunctionDef | cst.Lambda, name: str) -> cst.Base
 
 def _bound(node: cst.CSTNode) -> Iterator[str]:
     """The variables that a statement or expression binds itself."""
+    targets: list[cst.BaseExpression]
     if isinstance(node, cst.Assign):
         targets = [target.target for target in node.targets]
     elif isinstance(node, (cst.AugAssign, cst.AnnAssign, cst.NamedExpr, cst.For, cst.CompFor)):

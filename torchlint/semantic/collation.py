@@ -83,10 +83,14 @@ def refused_literals(function: cst.FunctionDef) -> Iterator[tuple[cst.BaseExpres
         elif isinstance(value, cst.Dict):
             parts = [element.value for element in value.elements if isinstance(element, cst.DictElement)]
         for part in parts:
-            if isinstance(part, (cst.Set, cst.SetComp)):
+            if isinstance(part, (cst.Set, cst.SetComp)) or _calls_set(part):
                 yield part, "a set"
             elif isinstance(part, cst.GeneratorExp):
                 yield part, "a generator"
+
+
+def _calls_set(node: cst.BaseExpression) -> bool:
+    return isinstance(node, cst.Call) and isinstance(node.func, cst.Name) and node.func.value in ("set", "frozenset")
 
 
 def none_returns(node: cst.FunctionDef) -> Iterator[tuple[cst.Return, Path]]:

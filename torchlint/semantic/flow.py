@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 import libcst as cst
 
+from torchlint.semantic.parts import parts
+
 # Calls after which nothing runs, as they are mostly written.
 _EXITS = frozenset({"sys.exit", "os._exit", "os.abort", "exit", "quit"})
 # Ways through a function that are told apart. There are more than that only where nobody can read it.
@@ -95,7 +97,7 @@ def own_nodes(function: cst.FunctionDef) -> Iterator[cst.CSTNode]:
         node = pending.pop()
         yield node
         if not isinstance(node, (cst.FunctionDef, cst.Lambda, cst.ClassDef)):
-            pending.extend(node.children)
+            pending.extend(parts(node))
 
 
 def dotted(node: cst.CSTNode) -> str:

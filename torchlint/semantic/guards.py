@@ -10,6 +10,7 @@ from enum import Enum
 import libcst as cst
 
 from torchlint.semantic.flow import Gate, Path, dotted, own_nodes
+from torchlint.semantic.parts import parts
 
 # Functions that ask what something is, which a program asks to tell all its cases apart.
 _KINDS = frozenset({"isinstance", "hasattr", "callable", "issubclass", "torch.is_tensor", "type"})
@@ -189,4 +190,4 @@ def _expressions(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
         if isinstance(inner, (cst.Attribute, cst.Arg)):
             pending.append(inner.value)
         elif not isinstance(inner, cst.Name):
-            pending.extend(inner.children)
+            pending.extend(parts(inner))

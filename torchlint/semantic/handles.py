@@ -9,6 +9,7 @@ import libcst as cst
 from torchlint.semantic.datasets import elements, method
 from torchlint.semantic.knowledge.data import MAKERS
 from torchlint.semantic.members import Members, is_member, receiver_name, sampling
+from torchlint.semantic.parts import parts
 from torchlint.semantic.values import ClassInfo, Const, FunctionInfo, Instance, Origin, Value, alternatives
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ HANDLES = {
     "rasterio.DatasetReader": Kind.STATE,
     "lmdb.Environment": Kind.STATE,
     "sqlite3.Connection": Kind.STATE,
+    "sqlite3.Cursor": Kind.STATE,
     "netCDF4.Dataset": Kind.STATE,
     "tables.File": Kind.STATE,
     "h5py.File": Kind.NOTHING,
@@ -186,7 +188,7 @@ def _statements(block: cst.CSTNode) -> list[cst.CSTNode]:
         if isinstance(node, cst.SimpleStatementLine):
             found.extend(node.body)
         elif isinstance(node, (cst.IndentedBlock, cst.BaseCompoundStatement, cst.Else, cst.ExceptHandler, cst.Finally)):
-            pending.extend(node.children)
+            pending.extend(parts(node))
     return found
 
 

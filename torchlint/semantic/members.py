@@ -9,6 +9,7 @@ from typing import NamedTuple, TypeGuard
 import libcst as cst
 
 from torchlint.semantic import datasets
+from torchlint.semantic.parts import parts
 from torchlint.semantic.values import ClassInfo, FunctionInfo, FunctionRef
 
 # Methods of lists, dicts and sets that change them.
@@ -103,6 +104,29 @@ def methods_reading(info: ClassInfo, name: str, but: Members) -> frozenset[str]:
     return frozenset(found)
 
 
+def attributes_read(
+    module: cst.Module, name: str, after: cst.CSTNode | None, but: frozenset[cst.CSTNode]
+) -> list[cst.Attribute]:
+    """The places of a file that read an attribute of some object, without those that stand before a place in its
+    function; `but` the classes that are left out."""
+    pending: list[tuple[cst.CSTNode, cst.CSTNode]] = [(module, module)]
+    found: list[tuple[cst.Attribute, cst.CSTNode]] = []
+    while pending:
+        node, function = pending.pop()
+        if node in but:
+            continue
+        if node is after:
+            found = [(read, around) for read, around in found if around is not function]
+        if isinstance(node, cst.Attribute) and node.attr.value == name:
+            found.append((node, function))
+        # `dataset.seen = []` reads `dataset` alone.
+        written = [*_targets(node), *([node.target] if isinstance(node, cst.AugAssign) else [])]
+        inner = [part.value if isinstance(part, cst.Attribute) and part in written else part for part in parts(node)]
+        around = node if isinstance(node, cst.FunctionDef) else function
+        pending.extend((part, around) for part in reversed(inner))
+    return [read for read, _ in found]
+
+
 def attributes_set(block: cst.BaseSuite) -> Iterator[cst.Attribute]:
     """The attributes, of whatever object, that the statements of a block assign."""
     pending: list[cst.CSTNode] = [block]
@@ -116,7 +140,7 @@ def attributes_set(block: cst.BaseSuite) -> Iterator[cst.Attribute]:
             if isinstance(node.target, cst.Attribute):
                 yield node.target
         elif not isinstance(node, (cst.BaseExpression, cst.FunctionDef, cst.ClassDef)):
-            pending.extend(node.children)
+            pending.extend(parts(node))
 
 
 def receiver_name(node: cst.FunctionDef) -> str:
@@ -136,7 +160,7 @@ def _all_nodes(function: cst.FunctionDef) -> Iterator[cst.CSTNode]:
     while pending:
         node = pending.pop()
         yield node
-        pending.extend(node.children)
+        pending.extend(parts(node))
 
 
 def _targets(node: cst.CSTNode) -> Iterator[cst.CSTNode]:

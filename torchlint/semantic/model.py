@@ -8,12 +8,12 @@ import libcst as cst
 
 from torchlint.locate import extents
 from torchlint.semantic import datasets
-from torchlint.semantic.datasets import Sources
+from torchlint.semantic.datasets import Sources, is_dataset_class
 from torchlint.semantic.facts import Call, Event, Facts
 from torchlint.semantic.interpret import interpret
 from torchlint.semantic.loaders import Loader
-from torchlint.semantic.pipelines import Pipelines, pipelines
 from torchlint.semantic.pickling import Unpicklable, unpicklable
+from torchlint.semantic.pipelines import Pipelines, pipelines
 from torchlint.semantic.project import Project, Unit
 from torchlint.semantic.samples import Sample, sample
 from torchlint.semantic.values import (
@@ -31,7 +31,6 @@ from torchlint.semantic.values import (
     join_all,
 )
 from torchlint.target import ANY, Target
-
 
 # What only notebooks of Colab and Kaggle have, in their metadata or in their paths.
 _HOSTS = re.compile(r'"colab"\s*:|google\.colab|/kaggle/')
@@ -136,6 +135,17 @@ class Model:
             known = frozenset(started.info for started in datasets.worker_methods(loader, self.facts.end))
             self._worker_functions[id(loader)] = known
         return known
+
+    def runs_in_workers(self, loader: Loader, call: Call) -> bool:
+        """Whether a call is made by what a loader's workers run, and not by another dataset that inherits it."""
+        if self.worker_functions(loader).isdisjoint(call.active):
+            return False
+        others = [info.owner for info in call.active if info.owner is not None and is_dataset_class(info.owner)]
+        if not others:
+            return True
+        dataset = loader.value("dataset")
+        held = {held.info for held in self.held_objects(dataset)} if dataset is not None else set()
+        return all(any(owner in info.mro for info in held if info is not None) for owner in others)
 
     @cached_property
     def _worker_functions(self) -> dict[int, frozenset[FunctionInfo]]:

@@ -1,4 +1,4 @@
-"""What of a dataset, or of a function given to a loader, cannot be pickled: workers that do not fork are sent all of it.
+"""What of a dataset, or of a function given to a loader, cannot be pickled: workers that do not fork are sent it all.
 
 https://docs.python.org/3/library/pickle.html#what-can-be-pickled-and-unpickled
 """

@@ -36,7 +36,7 @@ SAMPLING = frozenset({*SAMPLE_METHODS, "__call__", "forward"})
 
 def restores(model: "Model", function: FunctionInfo | None) -> bool:
     """Whether a function (None: any of the file) puts a global generator back to where it was."""
-    return any(function is None or function in call.active for call in model.calls_of(*RESTORING))
+    return any(function is None or function in call.active for call in model.sample_calls(*RESTORING))
 
 
 def draws(model: "Model", generator: Instance) -> Iterator["Call"]:

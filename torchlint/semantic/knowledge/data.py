@@ -38,6 +38,7 @@ MAKERS = {
     "lmdb.open": "lmdb.Environment",
     "lmdb.Environment": "lmdb.Environment",
     "sqlite3.connect": "sqlite3.Connection",
+    "sqlite3.Connection.cursor": "sqlite3.Cursor",
     "tarfile.open": "tarfile.TarFile",
     "rasterio.open": "rasterio.DatasetReader",
     "tables.open_file": "tables.File",

@@ -6,7 +6,7 @@ from torchlint.semantic.instances import allocate
 from torchlint.semantic.knowledge.contract import Transfer
 from torchlint.semantic.knowledge.vision import TRANSFORM_PACKAGES, TRANSFORMS
 from torchlint.semantic.transforms import BGR_ARRAY, MODE, PIL_IMAGE, Kind, image_of, run, steps
-from torchlint.semantic.values import UNKNOWN, Arguments, Array, Const, Device, Symbol, Tensor, Tri, Value
+from torchlint.semantic.values import UNKNOWN, Arguments, Array, Const, Device, Instance, Symbol, Tensor, Tri, Value
 
 if TYPE_CHECKING:
     from torchlint.semantic.facts import Call
@@ -85,6 +85,13 @@ def _imread(machine: "Interpreter", call: "Call") -> Value:
     return allocate(machine, call.node, None, BGR_ARRAY, call.arguments) if colours else UNKNOWN
 
 
+def _recoloured(machine: "Interpreter", call: "Call") -> Value:
+    """`cv2.cvtColor`: an array, in whichever order its channels are."""
+    image = call.argument(0, "src")
+    is_array = isinstance(image, Array) or (isinstance(image, Instance) and image.symbol == BGR_ARRAY)
+    return Array(machine.here(call.node)) if is_array else UNKNOWN
+
+
 def _bytes_tensor(machine: "Interpreter", call: "Call") -> Value:
     return Tensor(Tri.NO, Device.CPU, "uint8", origin=machine.here(call.node))
 
@@ -129,6 +136,7 @@ TRANSFERS: dict[str, Transfer] = {
     "torchvision.transforms.functional.to_tensor": _to_tensor,
     "torchvision.transforms.functional.pil_to_tensor": _bytes_tensor,
     "cv2.imread": _imread,
+    "cv2.cvtColor": _recoloured,
     **{f"cv2.{name}": _same_image for name in SAME_BGR},
     f"{BGR_ARRAY}.copy": _same_image,
     f"{BGR_ARRAY}.astype": _same_image,

@@ -11,9 +11,9 @@ from torchlint.semantic.knowledge.contract import Transfer
 from torchlint.semantic.loaders import is_loader
 from torchlint.semantic.values import (
     CONTENT,
-    MAX_ITEMS,
     FACTORY,
     FALSE,
+    MAX_ITEMS,
     NONE,
     PARTIAL,
     TRUE,

@@ -1,0 +1,42 @@
+"""The nodes in a node, white space and punctuation left out.
+
+`CSTNode.children` gives them too, and takes twenty times as long, since it visits the node.
+"""
+
+from collections.abc import Iterator
+
+import libcst as cst
+
+_PUNCTUATION = frozenset({
+    "leading_lines", "lines_after_decorators", "trailing_whitespace", "header", "footer", "lpar", "rpar", "comma",
+    "semicolon", "dot", "equal", "colon", "lbracket", "rbracket", "lbrace", "rbrace", "indent", "star_ind",
+    "param_star", "operator",
+})  # fmt: skip
+# The fields of a class of nodes; None for what is no node.
+_FIELDS: dict[type, tuple[str, ...] | None] = {type(None): None, str: None, int: None, bool: None}
+
+
+def parts(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
+    """The nodes in a node, in order."""
+    for name in _fields(type(node)) or ():
+        value = getattr(node, name)
+        if type(value) in (tuple, list):
+            for item in value:
+                if _fields(type(item)) is not None:
+                    yield item
+        elif _fields(type(value)) is not None:
+            yield value
+
+
+def _fields(kind: type) -> tuple[str, ...] | None:
+    if kind not in _FIELDS:
+        _FIELDS[kind] = (
+            tuple(
+                name
+                for name in getattr(kind, "__dataclass_fields__", ())
+                if name not in _PUNCTUATION and not name.startswith("whitespace")
+            )
+            if issubclass(kind, cst.CSTNode)
+            else None
+        )
+    return _FIELDS[kind]

@@ -1,5 +1,7 @@
 import math
 from collections.abc import Callable, Sequence
+from functools import reduce
+from operator import add
 
 import libcst as cst
 
@@ -114,18 +116,19 @@ class RandomSplitLengths(Rule):
                 fix=self._repair(source, elements, lengths) if len(unknowns) == 1 else None,
             )
 
-    @staticmethod
-    def _of_numbers(values: Sequence[Value], numbers: Sequence[Number], known: int | None) -> str | None:
+    def _of_numbers(self, values: Sequence[Value], numbers: Sequence[Number], known: int | None) -> str | None:
+        compensated = self.model.target.python.all_from(3, 12)
+        fractions = _are_fractions(numbers, compensated)
         if known is None:
-            if all(isinstance(number, int) for number in numbers) or _are_fractions(numbers):
+            if all(isinstance(number, int) for number in numbers) or fractions:
                 return None
-            return _said(numbers)
+            return _said(numbers, compensated)
         assumed = any(isinstance(value, Const) and value.assumed for value in values)
-        if assumed or _are_accepted(numbers, known):
+        if assumed or _are_accepted(numbers, known, compensated):
             return None
-        if not _are_fractions(numbers) and all(isinstance(number, int) for number in numbers):
+        if not fractions and all(isinstance(number, int) for number in numbers):
             return f"the lengths add up to {sum(numbers)}, and the dataset has {known} samples"
-        return _said(numbers)
+        return _said(numbers, compensated)
 
     def _repair(
         self, source: cst.BaseExpression | None, elements: Sequence[cst.BaseExpression], lengths: Sequence[Formula]
@@ -154,10 +157,10 @@ class RandomSplitLengths(Rule):
         )
 
 
-def _said(numbers: Sequence[Number]) -> str:
-    total = sum(numbers)
+def _said(numbers: Sequence[Number], compensated: bool) -> str:
     if max(numbers) <= 1:
-        return f"the fractions add up to {total!r}, not to 1"
+        since = "before Python 3.12 " if _are_fractions(numbers, compensated=True) else ""
+        return f"{since}the fractions add up to {_sum(numbers, compensated)!r}, not to 1"
     return "lengths are floats; they must be integers, or fractions that add up to 1"
 
 
@@ -202,15 +205,22 @@ def _leave_something(others: Sequence[Formula]) -> bool:
     return all(sum(int(part.at((total,))) for part in others) < total for total in TRIED)
 
 
-def _are_fractions(numbers: Sequence[Number]) -> bool:
+def _sum(numbers: Sequence[Number], compensated: bool) -> Number:
+    """`sum(numbers)` as Python computes it: from left to right, from 3.12 on without the errors of rounding."""
+    if compensated and not all(isinstance(number, int) for number in numbers):
+        return math.fsum(numbers)
+    return reduce(add, numbers)
+
+
+def _are_fractions(numbers: Sequence[Number], compensated: bool = False) -> bool:
     """Whether torch takes numbers as fractions; the sum is computed as torch does."""
-    total = sum(numbers)
+    total = _sum(numbers, compensated)
     return math.isclose(total, 1) and total <= 1
 
 
-def _are_accepted(numbers: Sequence[Number], length: int) -> bool:
+def _are_accepted(numbers: Sequence[Number], length: int, compensated: bool = False) -> bool:
     """Whether `random_split` accepts lengths for a dataset of a length."""
-    if _are_fractions(numbers):
+    if _are_fractions(numbers, compensated):
         return all(0 <= number <= 1 for number in numbers)
     return sum(numbers) == length and all(isinstance(number, int) for number in numbers)
 

@@ -4,6 +4,7 @@ Exit codes: 0 clean, 1 findings, 2 usage, configuration or internal error. Every
 to import is imported where it is used, so that `--version` and `--help` are instant.
 """
 
+import gc
 import io
 import os
 import sys
@@ -289,6 +290,8 @@ def _watch(
     from torchlint.config import ConfigError
     from torchlint.watch import SETTINGS, Seen, changed, seen, watch
 
+    gc.enable()
+
     last: Seen = {}
 
     def look() -> Seen:
@@ -394,6 +397,7 @@ def server(stdio: bool) -> int:
     """Serve an editor: the language server protocol on standard input and output."""
     from torchlint.server import start
 
+    gc.enable()
     return start()
 
 
@@ -413,6 +417,8 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
 def run() -> NoReturn:
     """`main` as a process of its own: it ends without taking the syntax trees apart, which would take a while."""
     code: object = ERROR
+    # Linting collects by itself what it lets go of; what else there is lives to the end.
+    gc.disable()
     try:
         main()
     except SystemExit as end:

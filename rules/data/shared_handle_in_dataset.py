@@ -27,8 +27,8 @@ class SharedHandleInDataset(Rule):
     ## Why is this bad?
     Forked workers share the position in the file with each other: one moves it between another's `seek` and `read`,
     and samples are silently wrong; archives raise `BadZipFile: Bad CRC-32`. Where workers are spawned (Windows, macOS)
-    or come from a fork server XX
-    `h5py objects cannot be pickled`.
+    or come from a fork server (Linux from Python 3.14 on), they do not start: `cannot pickle '_io.TextIOWrapper'
+    object`, `h5py objects cannot be pickled`.
 
     ## Example
     ```python

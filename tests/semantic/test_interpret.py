@@ -137,7 +137,7 @@ class Late(Base):
     ("expression", "numbers"),
     [
         ("Net()(torch.randn(1, 4))", "SOFTMAX"),
-        ("Net(soft=False)(torch.randn(1, 4))", "UNKNOWN"),
+        ("Net(soft=False)(torch.randn(1, 4))", "LOGITS"),
         ("Late()(torch.randn(1, 4))", "SOFTMAX"),
         ("nn.DataParallel(Net()).module(torch.randn(1, 4))", "SOFTMAX"),
         ("torch.compile(Net().eval().to('cpu'))(torch.randn(1, 4))", "SOFTMAX"),
@@ -307,7 +307,8 @@ def test_training_events_in_order_through_helpers() -> None:
         """
     )
     kinds = [event.kind for event in model.events]
-    assert kinds == ["train", "iterate", "zero_grad", "backward", "step", "eval"]
+    once = ["forward", "zero_grad", "backward", "step"]
+    assert kinds == ["optimizer", "train", "iterate", *once, "eval"]
     assert len({event.loops for event in model.events if event.kind in ("zero_grad", "backward", "step")}) == 1
     assert all(event.importing and not event.guarded for event in model.events)
 

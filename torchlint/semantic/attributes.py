@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from torchlint.semantic import names
+from torchlint.semantic import names, training
+from torchlint.semantic.checkpoints import LOADED, RESULT, RESULT_ATTRIBUTES
 from torchlint.semantic.datasets import JOINED, SUBSET
 from torchlint.semantic.instances import (
     CONTAINERS,
@@ -28,6 +29,8 @@ from torchlint.semantic.knowledge import (
 )
 from torchlint.semantic.loaders import DATA_LOADER, PARAMETERS
 from torchlint.semantic.project import Imported
+from torchlint.semantic.shapes import Shape
+from torchlint.semantic.spelling import meant
 from torchlint.semantic.values import (
     NONE,
     TRAINING,
@@ -70,13 +73,15 @@ def attribute(machine: "Interpreter", value: Value, name: str, node: cst.CSTNode
     if value is UNKNOWN:
         return UNKNOWN
     if isinstance(value, Instance):
+        if value.symbol in WRAPPERS and node is not None:
+            _note_wrapped(machine, value, node)
         return _instance_attribute(machine, value, name)
     if isinstance(value, Tensor):
-        return _tensor_attribute(machine, value, name)
+        return _tensor_attribute(machine, value, name, node)
     if isinstance(value, ParameterOf):
         if is_tensor_method(name):
             return Method(value, f"torch.Tensor.{name}")
-        return _tensor_attribute(machine, parameter_tensor(machine, value), name)
+        return _tensor_attribute(machine, parameter_tensor(machine, value), name, node)
     if isinstance(value, Frame):
         found = machine.read(value, name)
         if found is not None:
@@ -132,15 +137,26 @@ def attribute(machine: "Interpreter", value: Value, name: str, node: cst.CSTNode
 _ARRAY_PLAIN = frozenset({"shape", "dtype", "size", "ndim", "nbytes", "strides", "itemsize"})
 
 
-def _tensor_attribute(machine: "Interpreter", tensor: Tensor, name: str) -> Value:
+def _note_wrapped(machine: "Interpreter", wrapper: Instance, node: cst.CSTNode) -> None:
+    """An attribute of a `DataParallel` is looked up, under no condition: it has none of the module in it."""
+    if isinstance(node, cst.Attribute) and machine.facts is not None and machine.recording:
+        if machine.unit is machine.target and not machine.tests and not machine.tried:
+            machine.facts.wrapped.append((node, wrapper))
+
+
+def _tensor_attribute(machine: "Interpreter", tensor: Tensor, name: str, node: cst.CSTNode | None) -> Value:
     if is_tensor_method(name):
         return Method(tensor, f"torch.Tensor.{name}")
-    if name in ("T", "mT", "H", "mH", "real"):
+    if name in ("T", "mT", "H", "mH"):
+        turned = name in ("T", "H") and tensor.shape is not None and not tensor.shape.open
+        return tensor.of_shape(Shape(tensor.shape.dims[::-1]) if turned and tensor.shape is not None else None)
+    if name == "real":
         return tensor
     if name == "data":
-        return tensor.but(grad=Tri.NO, grad_origin=None)
+        cut = tensor.grad_origin if tensor.grad is Tri.NO else machine.here(node) if node is not None else None
+        return tensor.but(grad=Tri.NO, grad_origin=cut)
     if name == "grad":
-        return Tensor(Tri.NO, tensor.device)
+        return Tensor(Tri.NO, tensor.device, shape=tensor.shape)
     if name == "device":
         return DeviceValue(tensor.device, tensor.device_origin)
     if name == "requires_grad":
@@ -155,8 +171,8 @@ def _tensor_attribute(machine: "Interpreter", tensor: Tensor, name: str) -> Valu
         return Scalar("bool")
     if name in ("ndim", "itemsize", "nbytes"):
         return Scalar("int")
-    if is_tensor_property(name) or tensor.batch:
-        return UNKNOWN
+    if not is_tensor_property(name) and not tensor.batch and meant(name) is not None:
+        return Method(tensor, f"torch.Tensor.{name}")
     return UNKNOWN
 
 
@@ -279,6 +295,10 @@ def _external_attribute(machine: "Interpreter", instance: Instance, name: str, s
         return wrapped if wrapped is not None else UNKNOWN
     if symbol == "argparse.Namespace":
         return UNKNOWN
+    if symbol == LOADED:
+        return Method(instance, f"{symbol}.{name}") if kind(f"{MODULE}.{name}") == "function" else UNKNOWN
+    if symbol == RESULT and name in RESULT_ATTRIBUTES:
+        return UNKNOWN
     if name in _KEPT_ARGUMENTS.get(symbol, ()):
         return _kept_argument(instance, symbol, name)
     if (
@@ -303,10 +323,14 @@ def _external_attribute(machine: "Interpreter", instance: Instance, name: str, s
             return Method(instance, f"{symbol}.{name}")
         if is_module_class(Symbol(symbol)) is Tri.YES and kind(f"{MODULE}.{name}") == "function":
             return Method(instance, f"{MODULE}.{name}")
+        if name in _OF_LOSSES and known is not None and known.is_loss:
+            return Method(instance, f"{symbol}.{name}")
         return UNKNOWN if found is not None or known is not None else Method(instance, f"{symbol}.{name}")
     return Method(instance, f"{symbol}.{name}") if symbol else UNKNOWN
 
 
+# What is asked of a computed loss, and by mistake of the object that computes it.
+_OF_LOSSES = frozenset({"backward", "item"})
 # Attributes under which an object of torch keeps what its constructor was given, in the order of its parameters.
 _KEPT_ARGUMENTS: dict[str, tuple[str, ...]] = {
     DATA_LOADER: PARAMETERS,
@@ -352,14 +376,20 @@ def _super_attribute(machine: "Interpreter", value: SuperRef, name: str) -> Valu
 def set_attribute(machine: "Interpreter", owner: Value, target: cst.Attribute, value: Value) -> None:
     """`owner.name = value`"""
     name = target.attr.value
+    if name == "grad":
+        training.gradient_set(machine, owner, target, value)
     if isinstance(owner, (Instance, ClassInfo)):
         if isinstance(owner, Instance) and isinstance(value, Const) and name == "requires_grad":
             return
+        if isinstance(value, Instance) and isinstance(owner, Instance):
+            training.replaced(machine, owner, machine.read(owner, name), value, target)
         machine.write(owner, name, value)
     elif isinstance(owner, ParameterOf) and name == "requires_grad":
         freeze(machine, owner.module, value, partial=owner.partial)
     elif isinstance(owner, Tensor):
         if name == "requires_grad" and isinstance(target.value, (cst.Name, cst.Attribute)):
+            if owner.grad is Tri.YES and tri(value) is Tri.YES:
+                return
             machine.bind(target.value, owner.but(grad=tri(value), grad_origin=machine.here(target)))
         elif name == "data" and isinstance(target.value, (cst.Name, cst.Attribute)):
             machine.bind(target.value, owner.but(numbers=Numbers.UNKNOWN, numbers_origin=None))

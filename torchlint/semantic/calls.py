@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from torchlint.semantic import attributes, instances, objects
+from torchlint.semantic import attributes, instances, objects, training
+from torchlint.semantic.checkpoints import LOADED, UNKNOWN_LOAD, UNKNOWN_STATE_DICT
 from torchlint.semantic.datasets import SAMPLE_METHODS, is_dataset_class
 from torchlint.semantic.facts import Call
 from torchlint.semantic.knowledge import is_loss, kind
+from torchlint.semantic.knowledge.shapes import SHAPES, shaped
 from torchlint.semantic.knowledge.transfer import TRANSFERS, module_forward
 from torchlint.semantic.loaders import Loader, is_loader, loaded
 from torchlint.semantic.state import State
@@ -91,7 +93,12 @@ def call(machine: "Interpreter", callee: Value, arguments: Arguments, node: cst.
     for option in options:
         made = Call(node, option, arguments, machine)
         made.certain = len(options) == 1 or all(is_same(option, options[0]) for option in options)
+        if fact and type(option) is Instance and instances.is_module(option):
+            training.forward(machine, made, option)
         made.result = _dispatch(machine, made)
+        entry = SHAPES.get(made.name) if made.name is not None else None
+        if entry is not None:
+            made.result = shaped(machine, made, entry, made.result)
         results.append(made.result)
         if type(made.result) is Instance and machine.facts is not None and _makes_loader(made):
             machine.facts.loaders.append(Loader(made, made.result))
@@ -139,7 +146,10 @@ def _dispatch(machine: "Interpreter", fact: Call) -> Value:
             fact.content = machine.read(callee.receiver, CONTENT)
         return external(machine, fact)
     if isinstance(callee, FunctionRef):
-        return function(machine, callee, fact.arguments)
+        result = function(machine, callee, fact.arguments)
+        if callee.info.name == "step" and callee.receiver is not None and training.is_optimizer(callee.receiver):
+            machine.event("step", callee.receiver, fact.node)
+        return result
     if isinstance(callee, ClassInfo):
         return instantiate(machine, callee, fact.arguments, fact.node)
     if isinstance(callee, Instance):
@@ -151,12 +161,27 @@ def _unknown(machine: "Interpreter", fact: Call) -> Value:
     """A call of something of which nothing is known."""
     func = fact.node.func if isinstance(fact.node, cst.Call) else None
     if type(func) is cst.Attribute:
-        if func.attr.value == "requires_grad_":
+        method = func.attr.value
+        if method in training.METHODS:
+            training.unknown(machine, fact, func)
+        elif method == "requires_grad_":
             instances.freeze_unknown(machine)
-        elif func.attr.value in MOVES:
+        elif method == "state_dict":
+            fact.name = UNKNOWN_STATE_DICT
+            return TRANSFERS[UNKNOWN_STATE_DICT](machine, fact)
+        elif method == "load_state_dict":
+            fact.name = UNKNOWN_LOAD
+            return UNKNOWN
+        elif method in MOVES:
             # Of whatever it is: only tensors and modules have these.
-            fact.name = f"{UNKNOWN_RECEIVER}.{func.attr.value}"
+            fact.name = f"{UNKNOWN_RECEIVER}.{method}"
+        else:
+            training.unknown_forward(machine, fact, func)
+    elif type(func) is cst.Name:
+        training.unknown_forward(machine, fact, func)
     instances.escape(machine, fact.arguments)
+    if machine.loops:
+        training.escaped(machine, fact)
     return UNKNOWN
 
 
@@ -193,7 +218,10 @@ def external(machine: "Interpreter", fact: Call) -> Value:
     if what == "class" or (what is None and name.rpartition(".")[2][:1].isupper()):
         if what is None and not name.startswith(("torch.", "torchvision.")):
             instances.escape(machine, fact.arguments)
-        return instances.allocate(machine, fact.node, None, name, fact.arguments)
+        made = instances.allocate(machine, fact.node, None, name, fact.arguments)
+        if name.startswith(training.OPTIMIZERS):
+            training.made(machine, fact, made)
+        return made
     if what is not None:
         return TRANSFERS["torch.*"](machine, fact)
     return TRANSFERS["#function"](machine, fact)
@@ -209,6 +237,8 @@ def instantiate(machine: "Interpreter", info: ClassInfo, arguments: Arguments, n
     if instance not in known:
         known.append(instance)
     _construct(machine, instance, info, arguments)
+    if training.is_optimizer(instance):
+        training.made(machine, Call(node, info, arguments, machine), instance)
     return instance
 
 
@@ -244,7 +274,7 @@ def call_instance(machine: "Interpreter", instance: Instance, fact: Call) -> Val
             fact.name = f"{symbol}.forward"
             return module_forward(machine, fact, instance, symbol)
         fact.name = f"{symbol}.__call__"
-        return external(machine, fact)
+        return external(machine, fact) if symbol != LOADED else _unknown(machine, fact)
     for name in ("__call__", "forward"):
         method = attributes.from_class(machine, info.mro, name, instance)
         if isinstance(method, FunctionRef):
@@ -313,6 +343,7 @@ def function(machine: "Interpreter", ref: FunctionRef, arguments: Arguments) -> 
     info = ref.info
     if len(machine.active) >= MAX_DEPTH or machine.active.count(info) >= MAX_NESTING or machine.fuel <= 0:
         instances.escape(machine, arguments)
+        machine.event("escape", UNKNOWN, info.node)
         return UNKNOWN
     machine.entered.add(info)
     key = _memory_key(machine, ref, arguments)

@@ -25,6 +25,9 @@ from torchlint.semantic.values import (
 if TYPE_CHECKING:
     from torchlint.semantic.interpret import Interpreter
     from torchlint.semantic.project import Unit
+    from torchlint.semantic.scalars import ScalarUse
+    from torchlint.semantic.single_batches import SingleBatch
+    from torchlint.semantic.stretches import Stretch
 
 
 _NO_LISTS: Mapping[Value, Items] = MappingProxyType({})
@@ -96,18 +99,42 @@ class Call:
 class Event:
     """Something that training consists of, in the order in which it happens.
 
-    `kind`: backward, step, zero_grad, train, eval, iterate (a loader is iterated over).
-    `subject`: what it happens to. `stack`: the calls of this file that led to it, outermost first.
-    `origin`: where, with the file. `loops`: the loops around it, those of callers among them.
-    `statement`: the statement of the module that was running, None when no module code was.
+    Attributes:
+        kind: see `training.py`, which records most of them; also iterate (a loader is iterated over), start-method.
+        subject: what it happens to.
+        text: how the code names the subject, where nothing is known of it: `self.optimizer`.
+        detail: what else is to be known, by kind.
+        stack: the calls of this file that led to it, outermost first.
+        origin: where, with the file.
+        loops: the loops around it, outermost first, those of callers among them.
+        turns: the pass through each of these loops, by numbers that no other pass has.
+        path: the branches around it, outermost first: the `if`, `try` or `match`, and which of its branches.
+        active: the functions of the project that are running, outermost first.
+        statement: the statement of the module that was running, None when no module code was.
     """
 
-    __slots__ = ("guarded", "importing", "kind", "loops", "node", "origin", "stack", "statement", "subject")
+    __slots__ = (
+        "active", "detail", "guarded", "importing", "kind", "loops", "node", "origin", "path", "stack", "statement",
+        "subject", "text", "turns",
+    )  # fmt: skip
 
-    def __init__(self, kind: str, subject: Value, node: cst.CSTNode, machine: "Interpreter") -> None:
+    def __init__(
+        self,
+        kind: str,
+        subject: Value,
+        node: cst.CSTNode,
+        machine: "Interpreter",
+        text: str = "",
+        detail: object = None,
+    ) -> None:
         self.kind = kind
         self.subject = subject
         self.node = node
+        self.text = text
+        self.detail = detail
+        self.turns = machine.turns
+        self.path = machine.path
+        self.active = machine.active
         self.origin = machine.here(node)
         self.stack = machine.stack
         self.loops = machine.loops
@@ -140,10 +167,20 @@ class Facts:
         # Losses that a call of this file leads to in other files.
         self.losses_elsewhere: dict[int, list[Call]] = {}
         self.events: list[Event] = []
+        # Passes through loops after which there is no other: they end in `break` or `return`.
+        self.left: set[int] = set()
         # Layers of a Sequential that are given a tuple: the layer before, the layer, the tuple.
         self.chains: list[tuple[Instance, Value, TupleOf]] = []
+        # Operators that stretch both of their tensors.
+        self.stretches: list[Stretch] = []
+        # Tensors that are used as what their shapes say they are not.
+        self.scalar_uses: list[ScalarUse] = []
+        # Batch norms that get one value for each channel while they train.
+        self.single_batches: list[SingleBatch] = []
         # Whether any call gives a tuple that something from outside the project returned.
         self.tuples = False
+        # Attributes that are looked up on a `DataParallel` or `DistributedDataParallel`.
+        self.wrapped: list[tuple[cst.Attribute, Instance]] = []
         self.classes: list[ClassInfo] = []
 
     def close(self, unit: "Unit") -> None:
@@ -165,3 +202,7 @@ class Facts:
         self.losses_elsewhere.clear()
         self.events.clear()
         self.chains.clear()
+        self.wrapped.clear()
+        self.stretches.clear()
+        self.scalar_uses.clear()
+        self.single_batches.clear()

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
+from torchlint.semantic.checkpoints import touch
 from torchlint.semantic.knowledge import module_class
 from torchlint.semantic.values import (
     CONTENT,
@@ -184,6 +185,9 @@ def escape(machine: "Interpreter", arguments: Arguments) -> None:
     for value in (*arguments.positional, *arguments.keywords.values()):
         for option in alternatives(value):
             if isinstance(option, Instance):
+                if machine.stack:
+                    machine.event("escape", option, machine.stack[-1])
+                touch(machine, option)
                 if is_module(option) and frozen(machine, option) is Tri.NO:
                     for part in submodules(machine, option):
                         machine.write(part, FROZEN, Const(Tri.MAYBE))

@@ -11,7 +11,7 @@ from typing import Any
 
 import libcst as cst
 
-from torchlint.semantic import attributes, calls, datasets, instances, names, objects
+from torchlint.semantic import attributes, calls, datasets, instances, names, objects, scalars, stretches, training
 from torchlint.semantic.facts import Event, Facts
 from torchlint.semantic.knowledge import canonical, exports
 from torchlint.semantic.project import Imported, Project, Unit
@@ -105,6 +105,11 @@ class Interpreter:
         self.tests: tuple[cst.BaseExpression, ...] = ()
         self.tried = False
         self.loops: tuple[cst.CSTNode, ...] = ()
+        # The branches around what is running: the statement, and which of its branches.
+        self.path: tuple[tuple[cst.CSTNode, int], ...] = ()
+        # The passes through the loops around what is running, one number for each.
+        self.turns: tuple[int, ...] = ()
+        self.turn = 0
         self.active: tuple[FunctionInfo, ...] = ()
         # The method of a dataset or transform that is running, the outermost: what it calls may run in a worker.
         self.sampling: FunctionInfo | None = None
@@ -123,6 +128,8 @@ class Interpreter:
         self.functions: list[FunctionRef] = []
         self.classes: list[ClassInfo] = []
         self.instances: dict[ClassInfo, list[Instance]] = {}
+        # What each loader was found to give, with the arguments that it was made with.
+        self.batches: dict[Instance, tuple[Arguments, Value]] = {}
 
     # -- state ---------------------------------------------------------------------------------
 
@@ -153,10 +160,10 @@ class Interpreter:
         """A node of the file that is running, as an origin."""
         return Origin(node, self.unit)
 
-    def event(self, kind: str, subject: Value, node: cst.CSTNode) -> None:
+    def event(self, kind: str, subject: Value, node: cst.CSTNode, text: str = "", detail: object = None) -> None:
         """Note that something of the training loop happens here."""
         if self.facts is not None:
-            self.facts.events.append(Event(kind, subject, node, self))
+            self.facts.events.append(Event(kind, subject, node, self, text, detail))
 
     # -- modules and functions ------------------------------------------------------------------
 
@@ -242,10 +249,21 @@ class Interpreter:
 
     def _assign(self, node: cst.Assign) -> None:
         value = self.eval(node.value)
+        given = type(node.value)
+        if given is cst.BinaryOperation and self.loops:
+            self._note_sum(node.targets[0].target, node.value)  # type: ignore[arg-type]
         for target in node.targets:
             self.bind(target.target, value)
-        if type(node.value) is cst.Call and self.facts is not None:
+        if given is cst.Call and self.facts is not None:
             self.facts.assigned[id(node.value)] = node.targets[0].target
+
+    def _note_sum(self, target: cst.BaseExpression, node: cst.BinaryOperation) -> None:
+        """`total = total + loss`"""
+        if isinstance(node.operator, cst.Add) and training.dotted(target):
+            for side, other in ((node.left, node.right), (node.right, node.left)):
+                if training.dotted(side) == training.dotted(target):
+                    added = self.eval_quietly(other)
+                    training.accumulated(self, node, target, self.eval_quietly(side), added)
 
     def _ann_assign(self, node: cst.AnnAssign) -> None:
         if node.value is not None:
@@ -254,6 +272,8 @@ class Interpreter:
     def _aug_assign(self, node: cst.AugAssign) -> None:
         left = self.eval(node.target)
         right = self.eval(node.value)
+        if type(right) is Tensor and self.loops and type(node.operator) is cst.AddAssign:
+            training.accumulated(self, node, node.target, left, right)
         result = objects.augmented(self, left, type(node.operator).__name__, right, node)
         self.bind(node.target, result)
 
@@ -276,7 +296,7 @@ class Interpreter:
         self.state.dead = True
 
     def _assert(self, node: cst.Assert) -> None:
-        self.eval(node.test)
+        self._asked(node.test)
         if node.msg is not None:
             self.eval(node.msg)
         self.narrow(node.test, True)
@@ -305,8 +325,15 @@ class Interpreter:
             frame = frame.parent
         return self.frame.globals_
 
+    def _asked(self, node: cst.BaseExpression) -> Value:
+        """The value of an expression that is asked whether it is true."""
+        value = self.eval(node)
+        if type(value) is Tensor and value.shape is not None:
+            scalars.note_truth(self, node, value)
+        return value
+
     def _if(self, node: cst.If) -> None:
-        tested = self.eval(node.test)
+        tested = self._asked(node.test)
         truth = truth_of(tested)
         guard = _is_main_guard(node.test) if type(node.test) is not cst.Name else None
         if isinstance(tested, Scalar) and tested.kind == "main guard":
@@ -327,16 +354,18 @@ class Interpreter:
             if taken is not None:
                 self._block_or_else(taken)
             return
-        outer_tests = self.tests
+        outer_tests, outer_path = self.tests, self.path
         self.tests = (*outer_tests, node.test)
+        self.path = (*outer_path, (node, 0))
         with self.layer() as yes:
             self.narrow(node.test, True)
             self._block(node.body)
         with self.layer() as no:
             self.narrow(node.test, False)
             if node.orelse is not None:
+                self.path = (*outer_path, (node, 1))
                 self._block_or_else(node.orelse)
-        self.tests = outer_tests
+        self.tests, self.path = outer_tests, outer_path
         self.state.absorb((yes, no))
 
     def _block_or_else(self, node: cst.BaseSuite | cst.If | cst.Else) -> None:
@@ -351,7 +380,7 @@ class Interpreter:
         A loop is taken to run at least once: what holds only when it does not is rarely what is meant.
         """
         outer = self.state
-        kept = self.breaks, self.continues, self.loops, self.loop_base
+        kept = self.breaks, self.continues, self.loops, self.loop_base, self.turns
         self.breaks = []
         self.loops = (*self.loops, node)
         head = self.loop_base = State(outer)
@@ -360,17 +389,21 @@ class Interpreter:
         for again in (False, True):
             self.continues = []
             turn = self.state = State(head)
+            self.turn += 1
+            self.turns = (*kept[-1], self.turn)
             enter()
             self._block(node.body)
             turns = [state for state in (*self.continues, turn) if not state.dead]
             exits.extend(_rebased(state, outer) for state in self.breaks)
             self.breaks = []
+            if not turns and self.facts is not None:
+                self.facts.left.add(self.turn)
             if not turns or again or not any(state.changes(outer) for state in turns):
                 break
             head.absorb((*turns, State(head)), widen=True)
         if not endless:
             exits.extend(_rebased(state, outer) for state in turns)
-        self.breaks, self.continues, self.loops, self.loop_base = kept
+        self.breaks, self.continues, self.loops, self.loop_base, self.turns = kept
         self.state = outer
         if exits:
             outer.absorb(exits, widen=True)
@@ -422,7 +455,10 @@ class Interpreter:
             if node.orelse is not None and not body.dead:
                 self._block(node.orelse.body)
         ends = [body]
-        for handler in node.handlers:
+        outer_path = self.path
+        handlers: Sequence[cst.ExceptHandler | cst.ExceptStarHandler] = node.handlers
+        for index, handler in enumerate(handlers):
+            self.path = (*outer_path, (node, index))
             with self.layer() as caught:
                 # The body may have stopped anywhere: before its first effect, or after its last.
                 tried = State(caught)
@@ -432,6 +468,7 @@ class Interpreter:
                     self.bind(handler.name.name, UNKNOWN)
                 self._block(handler.body)
             ends.append(caught)
+        self.path = outer_path
         self.state.absorb(ends)
         if node.finalbody is not None:
             dead, self.state.dead = self.state.dead, False
@@ -442,7 +479,9 @@ class Interpreter:
         subject = self.eval(node.subject)
         ends = []
         exhaustive = False
-        for case in node.cases:
+        outer_path = self.path
+        for index, case in enumerate(node.cases):
+            self.path = (*outer_path, (node, index))
             with self.layer() as branch:
                 self._pattern(case.pattern, subject)
                 if case.guard is not None:
@@ -451,6 +490,7 @@ class Interpreter:
             ends.append(branch)
             if case.guard is None and isinstance(case.pattern, cst.MatchAs) and case.pattern.pattern is None:
                 exhaustive = True
+        self.path = outer_path
         if not exhaustive:
             ends.append(State(self.state))
         self.state.absorb(ends)
@@ -737,7 +777,7 @@ class Interpreter:
                 if type(value) is Imported:
                     value = names.load(self, value)
                     # Bound for good: looking it up again gives the same.
-                    self.state.set(frame, name, value)
+                    self.state.resolve(frame, name, value)
                 return value
             if frame.parent is None and name not in BUILTINS:
                 unit = frame.unit
@@ -802,6 +842,8 @@ class Interpreter:
             else:
                 bounds = (piece.lower, piece.upper, piece.step)  # type: ignore[attr-defined]
                 indexes.append(objects.slice_value([self.eval(b) if b is not None else NONE for b in bounds]))
+        if type(container) is Tensor and scalars.is_scalar(container):
+            scalars.note_index(self, node, container, indexes)
         return objects.item(self, container, indexes, node)
 
     def _call(self, node: cst.Call) -> Value:
@@ -1026,7 +1068,7 @@ class Interpreter:
         return value
 
     def _if_exp(self, node: cst.IfExp) -> Value:
-        truth = truth_of(self.eval(node.test))
+        truth = truth_of(self._asked(node.test))
         if truth is not None:
             return self.eval(node.body if truth else node.orelse)
         outer_tests = self.tests
@@ -1051,7 +1093,7 @@ class Interpreter:
         return function
 
     def _boolean(self, node: cst.BooleanOperation) -> Value:
-        left = self.eval(node.left)
+        left = self._asked(node.left)
         truth = truth_of(left)
         is_and = isinstance(node.operator, cst.And)
         if truth is not None:
@@ -1071,13 +1113,13 @@ class Interpreter:
         return objects.binary(self, left, type(node.operator).__name__, right, node)
 
     def _unary(self, node: cst.UnaryOperation) -> Value:
-        value = self.eval(node.expression)
         if isinstance(node.operator, cst.Not):
-            return _negated(value)
+            return _negated(self._asked(node.expression))
+        value = self.eval(node.expression)
         if isinstance(value, Const) and isinstance(node.operator, cst.Minus) and isinstance(value.value, (int, float)):
             return Const(-value.value, self.here(node), value.assumed)
         if isinstance(value, Tensor):
-            return objects.computed(self, node, value)
+            return objects.computed(self, node, value).of_shape(value.shape)
         return value if isinstance(value, (Scalar, Array)) else UNKNOWN
 
     def _comparison(self, node: cst.Comparison) -> Value:
@@ -1086,6 +1128,10 @@ class Interpreter:
         for comparison in node.comparisons:
             right = self.eval(comparison.comparator)
             result = objects.compared(left, comparison.operator, right)
+            if type(result) is Tensor and objects.ends_graph(self, left, right):
+                result = result.but(grad_origin=self.here(node))
+            if type(result) is Tensor and result.shape is not None:
+                stretches.note(self, node, left, right)
             left = right
         return result if len(node.comparisons) == 1 else Scalar("bool")
 

@@ -12,10 +12,15 @@ from torchlint.semantic.datasets import Sources, is_dataset_class
 from torchlint.semantic.facts import Call, Event, Facts
 from torchlint.semantic.interpret import interpret
 from torchlint.semantic.loaders import Loader
+from torchlint.semantic.losses import Loss, losses
 from torchlint.semantic.pickling import Unpicklable, unpicklable
 from torchlint.semantic.pipelines import Pipelines, pipelines
 from torchlint.semantic.project import Project, Unit
 from torchlint.semantic.samples import Sample, sample
+from torchlint.semantic.scalars import ScalarUse
+from torchlint.semantic.single_batches import SingleBatch
+from torchlint.semantic.steps import Protocol
+from torchlint.semantic.stretches import Stretch
 from torchlint.semantic.values import (
     UNKNOWN,
     Cell,
@@ -55,6 +60,8 @@ class Model:
         """Let go of what was known. Functions, classes and frames refer to each other in circles; this opens them."""
         facts = self.__dict__.pop("facts", None)
         self.__dict__.pop("pipelines", None)
+        self.__dict__.pop("losses", None)
+        self.__dict__.pop("training", None)
         self._samples.clear()
         if isinstance(facts, Facts):
             facts.close(self.unit)
@@ -81,6 +88,13 @@ class Model:
         for name in names:
             yield from self.facts.calls_by_name.get(name, ())
 
+    def returned(self, function: FunctionInfo) -> Iterator[Value]:
+        """What calls of this file to a function of the project gave, the parts of tuples one by one."""
+        for calls in self.facts.calls.values():
+            for call in calls:
+                if isinstance(call.callee, FunctionRef) and call.callee.info is function:
+                    yield from call.result.items if isinstance(call.result, TupleOf) else (call.result,)
+
     def assigned_to(self, call: cst.CSTNode) -> cst.BaseExpression | None:
         """What the result of a call is assigned to; None where it is used otherwise."""
         return self.facts.assigned.get(id(call))
@@ -94,6 +108,11 @@ class Model:
     def loaders(self) -> Sequence[Loader]:
         """Each DataLoader that is made, also by calls in other files that were led to from here."""
         return self.facts.loaders
+
+    @cached_property
+    def losses(self) -> Sequence[Loss]:
+        """Each evaluation of a loss of torch that this file is responsible for."""
+        return tuple(losses(self))
 
     @property
     def classes(self) -> Sequence[ClassInfo]:
@@ -218,8 +237,8 @@ class Model:
                 return statement if isinstance(statement, cst.SimpleStatementLine) else None
         return None
 
-    def place(self, call: Call) -> cst.CSTNode | None:
-        """Where a call stands in this file, or what in this file led to it; None where nothing here did."""
+    def place(self, call: Call | Event) -> cst.CSTNode | None:
+        """Where a call or event stands in this file, or what in this file led to it; None where nothing here did."""
         if call.origin.unit is self.unit:
             return call.node
         return call.stack[-1] if call.stack else None
@@ -229,10 +248,35 @@ class Model:
         """What training consists of (backward, step, iteration over a loader ...), in the order in which it happens."""
         return self.facts.events
 
+    @cached_property
+    def training(self) -> Protocol:
+        """The events of training by the passes through its loops; see `steps.py`."""
+        return Protocol(self.facts)
+
+    @property
+    def scalar_uses(self) -> Sequence[ScalarUse]:
+        """Tensors of this file that are used as what their shapes say they are not: indexed, or asked for truth."""
+        return self.facts.scalar_uses
+
+    @property
+    def single_batches(self) -> Sequence[SingleBatch]:
+        """Batch norms that get one value for each channel while they train, also in other files."""
+        return self.facts.single_batches
+
+    @property
+    def stretches(self) -> Sequence[Stretch]:
+        """Operators of this file that stretch both of their tensors, as `(N, 1)` and `(N,)`."""
+        return self.facts.stretches
+
     @property
     def chains(self) -> Sequence[tuple[Instance, Value, TupleOf]]:
         """Layers in a Sequential that give a tuple to the layer after them: the layer, the next one, the tuple."""
         return self.facts.chains
+
+    @property
+    def wrapped_attributes(self) -> Sequence[tuple[cst.Attribute, Instance]]:
+        """Attributes that are looked up, under no condition, on a `DataParallel` or `DistributedDataParallel`."""
+        return self.facts.wrapped
 
     def is_shown(self, statement: cst.Expr) -> bool:
         """Whether a bare expression is the last of a notebook's cell, whose value is shown and not discarded."""

@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import libcst as cst
 
+from torchlint.semantic import shapes, stretches
+from torchlint.semantic.batch_values import batch
+from torchlint.semantic.checkpoints import change, touch
 from torchlint.semantic.datasets import is_dataset
 from torchlint.semantic.instances import (
     CONTAINERS,
@@ -14,7 +17,8 @@ from torchlint.semantic.instances import (
     is_module_class,
     tri,
 )
-from torchlint.semantic.loaders import is_loader, loaded
+from torchlint.semantic.loaders import is_loader
+from torchlint.semantic.tensor_numbers import combined
 from torchlint.semantic.values import (
     CONTENT,
     MAX_ITEMS,
@@ -155,7 +159,8 @@ def item(machine: "Interpreter", value: Value, indexes: list[Value], node: cst.C
         if tensor.batch:
             return tensor
         # Which numbers are picked does not change what they are, unless it is one class of a distribution.
-        return computed(machine, node, tensor, numbers=tensor.numbers)
+        picked = computed(machine, node, tensor, numbers=tensor.numbers, dtype=tensor.dtype)
+        return picked if tensor.shape is None else picked.of_shape(_indexed(tensor.shape, indexes))
     if isinstance(value, TupleOf) or content(machine, value) is not None:
         return _sequence_item(machine, value, index, node)
     if isinstance(value, DictRef):
@@ -173,7 +178,8 @@ def item(machine: "Interpreter", value: Value, indexes: list[Value], node: cst.C
             if isinstance(held, Entries) and isinstance(index, Const)
             else UNKNOWN
         )
-    if isinstance(value, Instance) and value.info is not None:
+    if isinstance(value, Instance):
+        touch(machine, value)
         return UNKNOWN
     if isinstance(value, Array):
         # One index may give a number.
@@ -181,6 +187,25 @@ def item(machine: "Interpreter", value: Value, indexes: list[Value], node: cst.C
     if isinstance(value, Iterated):
         return value.element
     return UNKNOWN
+
+
+def _indexed(shape: shapes.Shape, indexes: list[Value]) -> shapes.Shape | None:
+    """The shape of what these indexes pick out of a tensor."""
+    known: list[shapes.Index] = []
+    if len(indexes) == 1 and isinstance(indexes[0], TupleOf):
+        indexes = list(indexes[0].items)
+    for index in indexes:
+        if is_slice(index):
+            known.append(index.value if isinstance(index, Const) else slice(None, None, UNKNOWN))
+        elif isinstance(index, Const) and (index.value is None or type(index.value) is int or index.value is ...):
+            known.append(index.value)
+        elif isinstance(index, Scalar) and index.kind in ("int", "cpus"):
+            known.append(0)
+        elif isinstance(index, Tensor) and index.dtype == "int64" and index.shape is not None:
+            known.append(index.shape)
+        else:
+            return None
+    return shapes.indexed(shape, known)
 
 
 def _hashable(value: Any) -> bool:
@@ -224,6 +249,7 @@ def set_item(machine: "Interpreter", owner: Value, target: cst.Subscript, value:
             else:
                 machine.write(owner, CONTENT, Entries({}, False))
     elif isinstance(owner, (ListRef, Instance)):
+        change(machine, owner)
         held = content(machine, owner)
         if held is not None:
             items = held.items
@@ -273,13 +299,19 @@ def unpacked(machine: "Interpreter", value: Value, count: int) -> Sequence[Value
         return items if len(items) == count else None
     tensor = as_tensor(machine, value)
     if tensor is not None:
-        return [tensor if tensor.batch else computed(machine, None, tensor, numbers=tensor.numbers)] * count
+        return [tensor if tensor.batch else _row(machine, tensor)] * count
     held = content(machine, value)
     if held is not None:
         return [held.any] * count
     if isinstance(value, Iterated):
         return [value.element] * count
     return None
+
+
+def _row(machine: "Interpreter", tensor: Tensor) -> Tensor:
+    """What iterating over a tensor gives each time."""
+    row = computed(machine, None, tensor, numbers=tensor.numbers, dtype=tensor.dtype)
+    return row if tensor.shape is None else row.of_shape(shapes.indexed(tensor.shape, (0,)))
 
 
 def iterate(machine: "Interpreter", value: Value, node: cst.BaseExpression | None) -> Value:
@@ -303,11 +335,11 @@ def iterate(machine: "Interpreter", value: Value, node: cst.BaseExpression | Non
         return UNKNOWN
     tensor = as_tensor(machine, value)
     if tensor is not None:
-        return tensor if tensor.batch else computed(machine, None, tensor, numbers=tensor.numbers)
+        return tensor if tensor.batch else _row(machine, tensor)
     if is_loader(value):
         if node is not None:
             machine.event("iterate", value, node)
-        return loaded(value)
+        return batch(machine, value) if isinstance(value, Instance) else UNKNOWN
     if isinstance(value, Instance) and value.symbol == "builtins.range":
         return Scalar("int")
     if isinstance(value, Instance) and value.info is not None:
@@ -337,30 +369,39 @@ def computed(
     """
     grads: list[Tri] = [parameters] if parameters is not Tri.NO else []
     device = Device.UNKNOWN
-    numbers_origin = grad_origin = device_origin = None
+    numbers_origin = grad_origin = device_origin = cut = None
     numbers_dim = None
+    # Whether all that requires grad is rounded.
+    steps = True
     for operand in operands:
         tensor = as_tensor(machine, operand)
         if tensor is not None:
             grads.append(tensor.grad)
             device = device.meet(tensor.device)
             device_origin = device_origin or tensor.device_origin
-            grad_origin = grad_origin or (tensor.grad_origin if tensor.grad is not Tri.NO else None)
+            if tensor.grad is Tri.NO:
+                cut = cut or tensor.grad_origin
+            else:
+                grad_origin = grad_origin or tensor.grad_origin
+                steps = steps and tensor.numbers is Numbers.STEPS
             if numbers is not Numbers.UNKNOWN:
                 numbers_origin = numbers_origin or tensor.numbers_origin
                 numbers_dim = tensor.numbers_dim
         elif not isinstance(operand, (Const, Scalar, Array, DeviceValue, Symbol)):
             grads.append(Tri.MAYBE)
+            steps = False
     grad = Tri.YES if Tri.YES in grads else Tri.MAYBE if Tri.MAYBE in grads else Tri.NO
     mode = machine.grad_mode()
     if not differentiable or mode is Tri.NO:
+        if mode is not Tri.NO and grad is not Tri.NO and node is not None:
+            cut = machine.here(node)
         grad = Tri.NO
     elif grad is Tri.YES and mode is Tri.MAYBE:
         grad = Tri.MAYBE
     origin = machine.here(node) if node is not None else None
     if grad is Tri.YES and grad_origin is None:
         grad_origin = origin
-    return Tensor(
+    made = Tensor(
         grad,
         device,
         dtype,
@@ -368,9 +409,20 @@ def computed(
         origin,
         numbers_dim=numbers_dim,
         numbers_origin=numbers_origin,
-        grad_origin=grad_origin if grad is not Tri.NO else None,
+        grad_origin=grad_origin if grad is not Tri.NO else cut,
         device_origin=device_origin,
     )
+    if steps and grad is Tri.YES and numbers is Numbers.UNKNOWN and parameters is Tri.NO:
+        _keep_steps(machine, made, operands)
+    return made
+
+
+def _keep_steps(machine: "Interpreter", made: Tensor, operands: tuple[Value, ...]) -> None:
+    """What is computed from rounded numbers only has no gradient either."""
+    for operand in operands:
+        tensor = as_tensor(machine, operand)
+        if tensor is not None and tensor.numbers is Numbers.STEPS:
+            made.numbers, made.numbers_origin = Numbers.STEPS, tensor.numbers_origin
 
 
 _ARITHMETIC = {
@@ -397,8 +449,15 @@ def binary(machine: "Interpreter", left: Value, operator: str, right: Value, nod
             other = left_tensor or right_tensor
             assert other is not None
             # An unknown operand may be a tensor on the same device, or anything that works with one.
-            return computed(machine, node, other, *(() if other.grad is Tri.YES else (UNKNOWN,)))
-        return computed(machine, node, left, right)
+            made = computed(machine, node, other, *(() if other.grad is Tri.YES else (UNKNOWN,)))
+            # The unknown operand may well have a gradient.
+            return made.but(numbers=Numbers.UNKNOWN, numbers_origin=None) if other.numbers is Numbers.STEPS else made
+        made = computed(machine, node, left, right, numbers=combined(left, operator, right))
+        shape = _operated(left, operator, right)
+        if shape is None:
+            return made
+        stretches.note(machine, node, left, right)
+        return made.of_shape(shape)
     if isinstance(left, (ListRef, TupleOf)) and operator == "Add":
         return _concatenated(machine, left, right, node)
     if any(isinstance(side, Scalar) and side.kind == WIDE_SEED for side in (left, right)):
@@ -437,6 +496,29 @@ def binary(machine: "Interpreter", left: Value, operator: str, right: Value, nod
     ):
         return Scalar("str")
     return UNKNOWN
+
+
+def is_plain_number(value: Value) -> bool:
+    """Whether a value is a Python number. A bool may be what a comparison of something unknown is taken for."""
+    if isinstance(value, Const):
+        return isinstance(value.value, (int, float))
+    return isinstance(value, Scalar) and value.kind in ("int", "float", "number", "cpus")
+
+
+def _operated(left: Value, operator: str, right: Value) -> shapes.Shape | None:
+    """The shape of an operation on two values, of which one at least is a tensor."""
+    sides = []
+    for side in (left, right):
+        if isinstance(side, Tensor):
+            shape = side.shape
+        elif is_plain_number(side):
+            shape = shapes.SCALAR
+        else:
+            shape = None
+        if shape is None:
+            return None
+        sides.append(shape)
+    return shapes.multiplied(*sides) if operator == "MatrixMultiply" else shapes.broadcast(*sides)
 
 
 def _is_text(value: Value) -> bool:
@@ -501,7 +583,12 @@ def compared(left: Value, operator: cst.BaseCompOp, right: Value) -> Value:
         assert isinstance(tensor, Tensor)
         if isinstance(left, TupleOf) or isinstance(right, TupleOf) or tensor.batch:
             return UNKNOWN
-        return Tensor(Tri.NO, tensor.device, "bool")
+        cut = tensor.grad_origin if tensor.grad is Tri.NO else None
+        shape = _operated(left, "Compare", right)
+        # Whatever it is compared with, what comes of it is no better than rounded.
+        steps = any(isinstance(side, Tensor) and side.numbers is not Numbers.UNKNOWN for side in (left, right))
+        numbers = Numbers.STEPS if steps else Numbers.UNKNOWN
+        return Tensor(Tri.NO, tensor.device, "bool", numbers, grad_origin=cut, shape=shape)
     if isinstance(left, Scalar) and left.kind == "module name" and right == MAIN and isinstance(operator, cst.Equal):
         return Scalar("main guard")
     if isinstance(left, Const) and isinstance(right, Const):
@@ -531,6 +618,14 @@ def compared(left: Value, operator: cst.BaseCompOp, right: Value) -> Value:
             found = any(option == left for option in right.items)
             return Const(found is isinstance(operator, cst.In), None, left.assumed)
     return Scalar("bool")
+
+
+def ends_graph(machine: "Interpreter", *operands: Value) -> bool:
+    """Whether autograd records, and an operand requires grad, so that an operation without a gradient ends that."""
+    if machine.grad_mode() is Tri.NO:
+        return False
+    tensors = [as_tensor(machine, operand) for operand in operands]
+    return any(tensor is not None and tensor.grad is not Tri.NO for tensor in tensors)
 
 
 MAIN = Const("__main__")

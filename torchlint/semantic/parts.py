@@ -40,3 +40,14 @@ def _fields(kind: type) -> tuple[str, ...] | None:
             else None
         )
     return _FIELDS[kind]
+
+
+def stands_in(node: cst.CSTNode, outer: cst.CSTNode) -> bool:
+    """Whether a node is part of another one."""
+    pending = [outer]
+    while pending:
+        inner = pending.pop()
+        if inner is node:
+            return True
+        pending.extend(parts(inner))
+    return False

@@ -39,6 +39,17 @@ class State:
         cell.written.add(name)
         self.writes[(cell, name)] = value
 
+    def resolve(self, cell: Cell, name: str, value: Value) -> None:
+        """Put what a name stands for in its place, where it was bound: this changes nothing on any path."""
+        key = (cell, name)
+        state: State | None = self
+        while state is not None:
+            if key in state.writes:
+                state.writes[key] = value
+                return
+            state = state.parent
+        cell.base[name] = value
+
     def changes(self, before: "State") -> bool:
         """Whether this layer changes anything that was known in the state before."""
         for (cell, name), value in self.writes.items():

@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import libcst as cst
 
+from torchlint.semantic import shapes
+from torchlint.semantic.shapes import Shape
+
 if TYPE_CHECKING:
     from torchlint.semantic.project import Unit
 
@@ -64,12 +67,30 @@ class Device(Enum):
 
 
 class Numbers(Enum):
-    """What the numbers of a tensor are."""
+    """What the numbers of a tensor are.
+
+    CLAMPED_SOFTMAX, CLAMPED_SIGMOID: the same, kept off 0 or 1.
+    LOGITS: any numbers, as a linear layer or a convolution gives them.
+    ACTIVATION: numbers without an upper bound, as ReLU and its relatives give them.
+    EXP, SUM_OF_EXP, ONE_PLUS_EXP: made of the exponentials of LOGITS.
+    STEPS: rounded, so that the gradient is zero everywhere.
+    """
 
     UNKNOWN = 0
     SOFTMAX = 1
     LOG_SOFTMAX = 2
     SIGMOID = 3
+    CLAMPED_SOFTMAX = 4
+    CLAMPED_SIGMOID = 5
+    LOG_SIGMOID = 6
+    LOGITS = 7
+    ACTIVATION = 8
+    TANH = 9
+    ONE_MINUS_SIGMOID = 10
+    EXP = 11
+    SUM_OF_EXP = 12
+    ONE_PLUS_EXP = 13
+    STEPS = 14
 
 
 class Value:
@@ -154,9 +175,10 @@ class Tensor(Value):
         device: where it lives.
         dtype: torch's name of the dtype without `torch.`, or None.
         numbers: what its numbers are; `numbers_origin` is what made them so, `numbers_dim` along which dim.
-        grad_origin: what made it require grad.
+        grad_origin: what made it require grad, or, where it does not, what ended that.
         device_origin: what moved it.
         batch: it came out of a loader, so it may also be a container of tensors.
+        shape: its sizes, as far as they are known; None where nothing is.
     """
 
     __slots__ = (
@@ -169,6 +191,7 @@ class Tensor(Value):
         "numbers",
         "numbers_dim",
         "numbers_origin",
+        "shape",
     )
 
     def __init__(
@@ -184,6 +207,7 @@ class Tensor(Value):
         grad_origin: Origin | None = None,
         device_origin: Origin | None = None,
         batch: bool = False,
+        shape: Shape | None = None,
     ) -> None:
         self.grad = grad
         self.device = device
@@ -195,9 +219,10 @@ class Tensor(Value):
         self.grad_origin = grad_origin
         self.device_origin = device_origin
         self.batch = batch
+        self.shape = shape
 
     def _key(self) -> Hashable:
-        return (self.grad, self.device, self.dtype, self.numbers, self.numbers_dim, self.batch)
+        return (self.grad, self.device, self.dtype, self.numbers, self.numbers_dim, self.batch, self.shape)
 
     def but(self, **changes: Any) -> "Tensor":
         """The same with some fields changed."""
@@ -205,23 +230,44 @@ class Tensor(Value):
         fields.update(changes)
         return Tensor(**fields)
 
+    def of_shape(self, shape: Shape | None) -> "Tensor":
+        """The same with another shape."""
+        if shape == self.shape:
+            return self
+        return Tensor(
+            self.grad,
+            self.device,
+            self.dtype,
+            self.numbers,
+            self.origin,
+            numbers_dim=self.numbers_dim,
+            numbers_origin=self.numbers_origin,
+            grad_origin=self.grad_origin,
+            device_origin=self.device_origin,
+            batch=self.batch,
+            shape=shape,
+        )
+
     def __repr__(self) -> str:
-        return f"Tensor(grad={self.grad.name}, {self.device.name}, {self.dtype}, {self.numbers.name})"
+        shape = f", {self.shape}" if self.shape is not None else ""
+        return f"Tensor(grad={self.grad.name}, {self.device.name}, {self.dtype}, {self.numbers.name}{shape})"
 
 
 _TENSOR_FIELDS = ("origin", *Tensor.__slots__)
 
 
 class Array(Value):
-    """A numpy array."""
+    """A numpy array; `shape` and `dtype` (numpy's name) are None where nothing is known of them."""
 
-    __slots__ = ()
+    __slots__ = ("dtype", "shape")
 
-    def __init__(self, origin: Origin | None = None) -> None:
+    def __init__(self, origin: Origin | None = None, shape: Shape | None = None, dtype: str | None = None) -> None:
         self.origin = origin
+        self.shape = shape
+        self.dtype = dtype
 
     def _key(self) -> Hashable:
-        return ()
+        return (self.shape, self.dtype)
 
     def __repr__(self) -> str:
         return "Array"
@@ -742,6 +788,13 @@ def _scalar_kind(value: Value) -> str | None:
     return None
 
 
+def _common_grad_origin(a: Tensor, b: Tensor) -> Origin | None:
+    """What made either require grad; where neither does, what ended that."""
+    if a.grad is b.grad:
+        return a.grad_origin or b.grad_origin
+    return b.grad_origin if a.grad is Tri.NO else a.grad_origin
+
+
 def _join_same(a: Value, b: Value, widen: bool) -> Value | None:
     """The join of two values of one type as one value of that type; None when it takes a `OneOf`."""
     if isinstance(a, Tensor) and isinstance(b, Tensor):
@@ -754,9 +807,10 @@ def _join_same(a: Value, b: Value, widen: bool) -> Value | None:
             a.origin or b.origin,
             numbers_dim=a.numbers_dim if a.numbers_dim == b.numbers_dim else None,
             numbers_origin=a.numbers_origin or b.numbers_origin,
-            grad_origin=a.grad_origin or b.grad_origin,
+            grad_origin=_common_grad_origin(a, b),
             device_origin=a.device_origin or b.device_origin,
             batch=a.batch or b.batch,
+            shape=a.shape if a.shape is b.shape else shapes.join(a.shape, b.shape),
         )
     if a == b:
         if isinstance(a, Scalar) and isinstance(b, Scalar) and a.origin is not b.origin:
@@ -796,4 +850,6 @@ def _join_same(a: Value, b: Value, widen: bool) -> Value | None:
         return Iterated(join(a.element, b.element), a.over, a.origin)
     if isinstance(a, DeviceValue) and isinstance(b, DeviceValue):
         return DeviceValue(a.device.join(b.device), a.origin)
+    if isinstance(a, Array) and isinstance(b, Array):
+        return Array(a.origin, shapes.join(a.shape, b.shape), a.dtype if a.dtype == b.dtype else None)
     return None

@@ -318,6 +318,11 @@ def is_tensor_method(name: str) -> bool:
     return name in _data().tensor_methods
 
 
+def tensor_methods() -> frozenset[str]:
+    """The names of all methods of tensors."""
+    return _data().tensor_methods
+
+
 def is_tensor_property(name: str) -> bool:
     """Whether `tensor.name` is a property."""
     return name in _data().tensor_properties

@@ -19,6 +19,8 @@ from torchlint.semantic.instances import (
 from torchlint.semantic.knowledge import module_class
 from torchlint.semantic.knowledge.contract import Transfer
 from torchlint.semantic.objects import computed
+from torchlint.semantic.shapes import SCALAR
+from torchlint.semantic.tensor_numbers import kept
 from torchlint.semantic.values import (
     CONTENT,
     NONE,
@@ -55,9 +57,33 @@ NUMBERS = {
     "torch.nn.Softmax2d": Numbers.SOFTMAX,
     "torch.nn.LogSoftmax": Numbers.LOG_SOFTMAX,
     "torch.nn.Sigmoid": Numbers.SIGMOID,
+    "torch.nn.LogSigmoid": Numbers.LOG_SIGMOID,
+    "torch.nn.Tanh": Numbers.TANH,
+    **{
+        f"torch.nn.{name}": Numbers.ACTIVATION
+        for name in ("ReLU", "LeakyReLU", "PReLU", "ELU", "SELU", "CELU", "GELU", "SiLU", "Mish", "Softplus")
+    },
+    **{
+        f"torch.nn.{kind}{rank}d": Numbers.LOGITS
+        for kind in ("Conv", "LazyConv", "ConvTranspose", "LazyConvTranspose", "BatchNorm", "LazyBatchNorm")
+        for rank in (1, 2, 3)
+    },
+    **dict.fromkeys(("torch.nn.Linear", "torch.nn.LazyLinear", "torch.nn.Bilinear"), Numbers.LOGITS),
 }
 # Layers that only reorder what they are given.
 RESHAPING = frozenset({"torch.nn.Identity", "torch.nn.Flatten", "torch.nn.Unflatten"})
+# Layers after which numbers still are what they were, and the operations that they do.
+ALTERING = {
+    **{
+        f"torch.nn.{kind}Pool{rank}d": f"{operation}_pool{rank}d"
+        for kind, operation in {
+            "Avg": "avg", "Max": "max", "AdaptiveAvg": "adaptive_avg", "AdaptiveMax": "adaptive_max",
+        }.items()
+        for rank in (1, 2, 3)
+    },
+    **{f"torch.nn.Dropout{rank}": "dropout" for rank in ("", "1d", "2d", "3d")},
+    **dict.fromkeys(("torch.nn.Upsample", "torch.nn.UpsamplingBilinear2d", "torch.nn.UpsamplingNearest2d"), "upsample"),
+}  # fmt: skip
 RECURRENT = {"torch.nn.LSTM": 2, "torch.nn.GRU": 1, "torch.nn.RNN": 1}
 # What made the `(h_n, c_n)` pair of an LSTM.
 STATE = "torch.nn.LSTM.state"
@@ -89,7 +115,9 @@ def module_forward(machine: "Interpreter", call: "Call", instance: Instance, sym
     given = call.arguments.positional[0] if call.arguments.positional else call.argument(None, "input", "x", "query")
     if symbol in WRAPPERS:
         wrapped = instance.arguments.get(0, "module")
-        return machine.follow(wrapped, call.arguments, call.node) if wrapped is not None else UNKNOWN
+        result = machine.follow(wrapped, call.arguments, call.node) if wrapped is not None else UNKNOWN
+        # Several devices give several numbers for one.
+        return result.of_shape(None) if isinstance(result, Tensor) and result.shape == SCALAR else result
     if symbol == "torch.nn.Sequential":
         return _chain(machine, call, instance)
     if symbol.startswith("torchvision."):
@@ -134,7 +162,7 @@ def module_forward(machine: "Interpreter", call: "Call", instance: Instance, sym
         return UNKNOWN
     result = _output(machine, call, instance, values, parameters)
     if symbol in NUMBERS:
-        dim = instance.arguments.get(0, "dim")
+        dim = instance.arguments.get(0, "dim") if symbol.endswith("Softmax") else None
         return result.but(
             numbers=NUMBERS[symbol],
             numbers_origin=instance.origin or origin,
@@ -147,6 +175,10 @@ def module_forward(machine: "Interpreter", call: "Call", instance: Instance, sym
                 numbers=tensor.numbers, numbers_origin=tensor.numbers_origin, numbers_dim=tensor.numbers_dim
             )
         return result if symbol != "torch.nn.Identity" else given
+    if symbol in ALTERING and isinstance(given, Tensor):
+        numbers = kept(ALTERING[symbol], given.numbers)
+        if numbers is not Numbers.UNKNOWN:
+            return result.but(numbers=numbers, numbers_origin=given.numbers_origin, numbers_dim=given.numbers_dim)
     return result
 
 
@@ -358,7 +390,9 @@ def _register_tensor(machine: "Interpreter", call: "Call") -> Value:
 
 
 def _parameters(machine: "Interpreter", call: "Call") -> Value:
-    return Iterated(ParameterOf(call.receiver)) if isinstance(call.receiver, Instance) else UNKNOWN
+    if not isinstance(call.receiver, Instance):
+        return UNKNOWN
+    return Iterated(ParameterOf(call.receiver), (), machine.here(call.node))
 
 
 def _named_parameters(machine: "Interpreter", call: "Call") -> Value:
@@ -382,6 +416,7 @@ def _train(machine: "Interpreter", call: "Call") -> Value:
             set_training(machine, module, mode is None or bool(mode.value), call.node)
         else:
             machine.write(module, "#training", Scalar("bool"))
+            machine.event("mode", module, call.node)
     return module if module is not None else UNKNOWN
 
 
@@ -419,11 +454,6 @@ def _requires_grad(machine: "Interpreter", call: "Call") -> Value:
 def _zero_grad(machine: "Interpreter", call: "Call") -> Value:
     machine.event("zero_grad", call.receiver if call.receiver is not None else UNKNOWN, call.node)
     return NONE
-
-
-def _step(machine: "Interpreter", call: "Call") -> Value:
-    machine.event("step", call.receiver if call.receiver is not None else UNKNOWN, call.node)
-    return UNKNOWN
 
 
 def _itself(machine: "Interpreter", call: "Call") -> Value:
@@ -497,8 +527,6 @@ TRANSFERS: dict[str, Transfer] = {
     **{
         _MODULE + name: _nothing
         for name in (
-            "state_dict",
-            "load_state_dict",
             "register_forward_hook",
             "register_forward_pre_hook",
             "extra_repr",
@@ -514,12 +542,9 @@ TRANSFERS: dict[str, Transfer] = {
     "torch.compile": _itself,
     "torch.jit.script": _itself,
     "torch.jit.trace": _itself,
-    "torch.optim.*.step": _step,
     "torch.nn.utils.rnn.pack_padded_sequence": _packed,
     "torch.nn.utils.rnn.pack_sequence": _packed,
     "torch.nn.utils.rnn.pad_packed_sequence": _padded,
-    "#zero_grad": _zero_grad,
-    "#step": _step,
 }
 
 __all__ = ["TRANSFERS", "is_module", "module_forward"]

@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING, Any
 
 import libcst as cst
 
-from torchlint.semantic import attributes, objects
+from torchlint.semantic import attributes, objects, training
+from torchlint.semantic.copies import deep_copy
 from torchlint.semantic.datasets import is_dataset
 from torchlint.semantic.instances import allocate, as_tensor, escape
 from torchlint.semantic.knowledge.contract import Transfer
@@ -288,7 +289,15 @@ def _filter(machine: "Interpreter", call: "Call") -> Value:
 
     given = call.argument(1)
     element = objects.iterate(machine, given, None) if given is not None else UNKNOWN
-    return Iterated(ParameterOf(element.module, True) if isinstance(element, ParameterOf) else element)
+    kept = ParameterOf(element.module, True) if isinstance(element, ParameterOf) else element
+    return Iterated(kept, (), machine.here(call.node))
+
+
+def _chain(machine: "Interpreter", call: "Call") -> Value:
+    """`itertools.chain(a, b)`"""
+    elements = [objects.iterate(machine, value, None) for value in call.arguments.positional]
+    known = elements and not call.arguments.tail and call.arguments.complete
+    return Iterated(join_all(elements) if known else UNKNOWN, (), machine.here(call.node))
 
 
 def _range(machine: "Interpreter", call: "Call") -> Value:
@@ -346,9 +355,11 @@ def _iterator(machine: "Interpreter", call: "Call") -> Value:
 
 
 def _copied(machine: "Interpreter", call: "Call") -> Value:
-    """A dataset is another object afterwards; of the copy of a model all holds that held of the model."""
+    """A dataset is another object afterwards, and so is a module that is copied with all that it holds."""
     given = call.argument(0, "x")
     if not isinstance(given, Instance) or not is_dataset(given):
+        if given is not None and call.name == "copy.deepcopy":
+            return deep_copy(machine, call.node, given)
         return given if given is not None else UNKNOWN
     copy = allocate(machine, call.node, given.info, given.symbol, given.arguments)
     for name in given.base.keys() | given.written:
@@ -367,6 +378,9 @@ def _append(machine: "Interpreter", call: "Call") -> Value:
         held = objects.content(machine, receiver)
         if held is not None:
             machine.write(receiver, CONTENT, held.plus(value))
+        func = call.node.func if isinstance(call.node, cst.Call) else None
+        if isinstance(func, cst.Attribute):
+            training.accumulated(machine, call.node, func.value, receiver, value)
     return NONE
 
 
@@ -523,12 +537,10 @@ def _unknown_function(machine: "Interpreter", call: "Call") -> Value:
 def _unknown_method(machine: "Interpreter", call: "Call") -> Value:
     assert call.name is not None
     package, _, name = call.name.partition(".")[0], "", call.name.rpartition(".")[2]
-    if call.name.startswith("torch.optim."):
-        from torchlint.semantic.knowledge.modules import TRANSFERS as MODULES
-
-        if name in ("step", "zero_grad"):
-            return MODULES["#" + name](machine, call)
-        return UNKNOWN
+    if call.name.startswith(training.OPTIMIZERS) or call.name.rpartition(".")[0] in training.SCALERS:
+        return training.called(machine, call)
+    if name in training.METHODS and isinstance(call.node, cst.Call) and isinstance(call.node.func, cst.Attribute):
+        training.unknown(machine, call, call.node.func)
     if package not in HARMLESS and package != "torch":
         escape(machine, call.arguments)
     for value in (*call.arguments.positional, *call.arguments.keywords.values()):
@@ -637,6 +649,7 @@ TRANSFERS: dict[str, Transfer] = {
     _B + "sum": _sum,
     _B + "map": _map,
     _B + "filter": _filter,
+    "itertools.chain": _chain,
     _B + "range": _range,
     "tqdm.trange": _range,
     _B + "print": _nothing,

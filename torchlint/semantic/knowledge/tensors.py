@@ -4,11 +4,12 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from torchlint.semantic import objects
+from torchlint.semantic import objects, training
 from torchlint.semantic.instances import as_tensor, freeze, tri
-from torchlint.semantic.knowledge import Overload, operators
+from torchlint.semantic.knowledge import Overload, dtypes, is_tensor_method, operators
 from torchlint.semantic.knowledge.contract import Transfer
 from torchlint.semantic.objects import computed
+from torchlint.semantic.tensor_numbers import CLAMPING, RESAMPLING, kept
 from torchlint.semantic.values import (
     NONE,
     UNKNOWN,
@@ -41,9 +42,13 @@ PRESERVING = frozenset({
     "transpose", "t", "swapaxes", "swapdims", "movedim", "moveaxis", "contiguous", "clone", "cpu", "cuda", "to",
     "type", "type_as", "float", "double", "half", "bfloat16", "detach", "requires_grad_", "expand", "expand_as",
     "repeat", "narrow", "select", "index_select", "masked_select", "gather", "cat", "concat", "concatenate", "stack",
-    "vstack", "hstack", "chunk", "split", "unbind", "flip", "roll", "clamp", "clip", "nan_to_num", "squeeze_",
-    "unsqueeze_", "take", "unfold", "tile", "repeat_interleave", "adjoint", "refine_names", "rename",
-    "pin_memory", "take_along_dim",
+    "vstack", "hstack", "chunk", "split", "unbind", "flip", "roll", "squeeze_", "unsqueeze_", "take",
+    "unfold", "tile", "repeat_interleave", "adjoint", "refine_names", "rename", "pin_memory", "take_along_dim",
+})  # fmt: skip
+# Methods that give their own tensor another shape.
+RESHAPING_IN_PLACE = frozenset({
+    "squeeze_", "unsqueeze_", "t_", "transpose_", "swapaxes_", "swapdims_", "resize_", "resize_as_", "set_",
+    "as_strided_", "sparse_resize_", "sparse_resize_and_clear_",
 })  # fmt: skip
 FLOATS = {"float": "float32", "double": "float64", "half": "float16", "bfloat16": "bfloat16"}
 INTEGERS = {
@@ -63,7 +68,7 @@ FACTORIES = (
 LIKE = ("zeros_like", "ones_like", "rand_like", "randn_like", "randint_like", "empty_like", "full_like")
 NEW = ("new_zeros", "new_ones", "new_empty", "new_full", "new_tensor")
 INTEGER_RESULTS = frozenset(
-    {"argmax", "argmin", "argsort", "bincount", "nonzero", "count_nonzero", "searchsorted", "bucketize"}
+    {"argmax", "argmin", "argsort", "bincount", "nonzero", "count_nonzero", "searchsorted", "bucketize", "one_hot"}
 )
 
 
@@ -198,8 +203,10 @@ def _returned(machine: "Interpreter", call: "Call", overload: Overload, flat: li
             numbers = Numbers.UNKNOWN
             subject = _subject(call)
             given = as_tensor(machine, subject)
-            if _name(call) in PRESERVING and given is not None:
-                dtype = given.dtype
+            if given is not None:
+                if _name(call) in PRESERVING or _name(call) in CLAMPING:
+                    dtype = given.dtype
+                numbers = kept(_name(call), given.numbers)
             if _name(call) in PRESERVING or (result.name == "values" and _name(call) in ("max", "sort", "topk")):
                 numbers = _common_numbers(machine, subject)
             parts.append(
@@ -256,27 +263,49 @@ def _of_kind(numbers: Numbers, dim_index: int | None) -> Transfer:
     return transfer
 
 
+# What the logarithm makes of numbers.
+_LOGARITHMS = {
+    Numbers.SOFTMAX: Numbers.LOG_SOFTMAX,
+    Numbers.CLAMPED_SOFTMAX: Numbers.LOG_SOFTMAX,
+    Numbers.SIGMOID: Numbers.LOG_SIGMOID,
+    Numbers.CLAMPED_SIGMOID: Numbers.LOG_SIGMOID,
+    Numbers.ONE_MINUS_SIGMOID: Numbers.LOG_SIGMOID,
+}
+
+
 def _log(machine: "Interpreter", call: "Call") -> Value:
     tensor = as_tensor(machine, _subject(call))
     result = computed(machine, call.node, _subject(call))
-    if tensor is not None and tensor.numbers is Numbers.SOFTMAX:
+    if tensor is not None and tensor.numbers in _LOGARITHMS:
         return result.but(
-            numbers=Numbers.LOG_SOFTMAX,
+            numbers=_LOGARITHMS[tensor.numbers],
             numbers_origin=machine.here(call.node),
             numbers_dim=tensor.numbers_dim,
         )
     return result
 
 
-def _tensor(machine: "Interpreter", call: "Call") -> Value:
+def _resampled(machine: "Interpreter", call: "Call") -> Value:
+    """`interpolate`, of which the sizes may be numbers and lists of them."""
+    tensor = as_tensor(machine, _subject(call))
+    numbers = kept(_name(call), tensor.numbers) if tensor is not None else Numbers.UNKNOWN
+    return computed(machine, call.node, _subject(call), numbers=numbers)
+
+
+def _exp(machine: "Interpreter", call: "Call") -> Value:
+    tensor = as_tensor(machine, _subject(call))
+    result = computed(machine, call.node, _subject(call))
+    if tensor is None or tensor.numbers is not Numbers.LOGITS:
+        return result
+    return result.but(numbers=Numbers.EXP, numbers_origin=machine.here(call.node))
+
+
+def _copied(machine: "Interpreter", call: "Call") -> Value:
+    """A tensor of the numbers in what is given, which keeps no graph."""
     made = _factory(machine, call)
     assert isinstance(made, Tensor)
-    given = _subject(call)
-    values = _flattened(machine, [given])
-    if made.dtype is None and (call.name or "").endswith(("randint", "randperm")):
-        return made.but(dtype="int64")
-    if made.dtype is None and values and all(isinstance(v, Const) and type(v.value) is int for v in values):
-        return made.but(dtype="int64")
+    if made.grad is Tri.NO and objects.ends_graph(machine, *_flattened(machine, [_subject(call)])):
+        made = made.but(grad_origin=machine.here(call.node))
     return made
 
 
@@ -284,6 +313,7 @@ def _factory(machine: "Interpreter", call: "Call") -> Value:
     wanted = call.arguments.keywords.get("requires_grad")
     where = call.arguments.keywords.get("device")
     grad = tri(wanted) if wanted is not None else Tri.NO if call.arguments.complete else Tri.MAYBE
+    told = call.arguments.keywords.get("dtype")
     device: DeviceValue | None = DeviceValue(Device.CPU)
     if where is not None:
         device = objects.as_device(where)
@@ -292,7 +322,7 @@ def _factory(machine: "Interpreter", call: "Call") -> Value:
     return Tensor(
         grad,
         device.device if device is not None else Device.UNKNOWN,
-        _dtype(call.arguments.keywords.get("dtype")),
+        dtypes.made(machine, call) if told is None or told == NONE else _dtype(told),
         origin=machine.here(call.node),
         grad_origin=machine.here(call.node) if grad is not Tri.NO else None,
         device_origin=machine.here(call.node),
@@ -302,9 +332,11 @@ def _factory(machine: "Interpreter", call: "Call") -> Value:
 def _like(machine: "Interpreter", call: "Call") -> Value:
     made = _factory(machine, call)
     assert isinstance(made, Tensor)
+    model = as_tensor(machine, _subject(call))
+    if "dtype" not in call.arguments.keywords:
+        made = made.but(dtype=model.dtype if model is not None else None)
     if "device" in call.arguments.keywords:
         return made
-    model = as_tensor(machine, _subject(call))
     return made.but(device=model.device if model is not None else Device.UNKNOWN)
 
 
@@ -318,16 +350,7 @@ def _as_tensor(machine: "Interpreter", call: "Call") -> Value:
 
 
 def _dtype(value: Value | None) -> str | None:
-    if isinstance(value, Symbol) and value.name.startswith("torch."):
-        name = value.name.removeprefix("torch.")
-        return {
-            "float": "float32",
-            "double": "float64",
-            "half": "float16",
-            "long": "int64",
-            "int": "int32",
-        }.get(name, name)
-    return None
+    return dtypes.named(value)
 
 
 def _is_integer(dtype: str | None) -> bool:
@@ -351,7 +374,9 @@ def _to(machine: "Interpreter", call: "Call", tensor: Tensor) -> Value:
         if device is not None:
             result = _moved(machine, call, result, device.device)
         elif dtype is not None:
-            result = result.but(dtype=dtype, grad=Tri.NO if _is_integer(dtype) else result.grad)
+            result = result.but(dtype=dtype)
+            if _is_integer(dtype):
+                result = _without_grad(machine, call, result)
         elif other is not None:
             result = _moved(machine, call, result, other.device)
         elif not (isinstance(value, Const) and isinstance(value.value, bool)):
@@ -373,6 +398,15 @@ def _looks_like_device(call: "Call") -> bool:
         return argument.keyword.value == "device"
     last = argument.value.attr if isinstance(argument.value, cst.Attribute) else argument.value
     return isinstance(last, cst.Name) and "dev" in last.value.lower()
+
+
+def _without_grad(machine: "Interpreter", call: "Call", tensor: Tensor) -> Tensor:
+    """A tensor after what ends its graph, if it has one."""
+    origin = machine.here(call.node)
+    if tensor.grad is Tri.NO:
+        return tensor.but(origin=origin)
+    cut = origin if machine.grad_mode() is not Tri.NO else None
+    return tensor.but(grad=Tri.NO, grad_origin=cut, origin=origin)
 
 
 def _rebind(machine: "Interpreter", call: "Call", value: Tensor) -> Value:
@@ -404,11 +438,13 @@ def method(machine: "Interpreter", call: "Call") -> Value:
     call.receiver = tensor
     origin = machine.here(call.node)
     if name in ("detach", "detach_"):
-        result = tensor.but(grad=Tri.NO, grad_origin=None, origin=origin)
+        result = _without_grad(machine, call, tensor)
         return _rebind(machine, call, result) if name == "detach_" else result
     if name == "requires_grad_":
         wanted = call.argument(0, "requires_grad")
         grad = tri(wanted) if wanted is not None else Tri.YES
+        if grad is Tri.YES is tensor.grad:
+            return tensor
         return _rebind(machine, call, tensor.but(grad=grad, grad_origin=origin if grad is not Tri.NO else None))
     if name == "cpu":
         return _moved(machine, call, tensor, Device.CPU)
@@ -419,7 +455,7 @@ def method(machine: "Interpreter", call: "Call") -> Value:
     if name in FLOATS:
         return tensor.but(dtype=FLOATS[name], origin=origin)
     if name in INTEGERS:
-        return tensor.but(dtype=INTEGERS[name], grad=Tri.NO, numbers=Numbers.UNKNOWN, grad_origin=None, origin=origin)
+        return _without_grad(machine, call, tensor).but(dtype=INTEGERS[name], numbers=Numbers.UNKNOWN)
     if name == "type":
         dtype = _dtype(call.argument(0, "dtype"))
         return tensor.but(
@@ -434,12 +470,15 @@ def method(machine: "Interpreter", call: "Call") -> Value:
         )
     if name == "numpy":
         return Array(origin)
+    if not is_tensor_method(name):
+        # Misspelt.
+        return UNKNOWN
     if name == "item":
         return Scalar("number")
     if name == "tolist":
         return UNKNOWN
     if name == "backward":
-        machine.event("backward", tensor, call.node)
+        training.backward(machine, call, tensor)
         return NONE
     if name in NEW:
         return _like(machine, call)
@@ -448,9 +487,13 @@ def method(machine: "Interpreter", call: "Call") -> Value:
     if name in ("register_hook", "retain_grad"):
         return UNKNOWN
     if name.endswith("_") and not name.startswith("_"):
+        if name in ("zero_", "fill_"):
+            training.written(machine, call)
         result = computed(machine, call.node, *_flattened(machine, operands(call)), dtype=tensor.dtype)
         if result.grad is Tri.NO and tensor.grad is not Tri.NO:
             result = result.but(grad=tensor.grad, grad_origin=tensor.grad_origin)
+        if tensor.shape is not None and name not in RESHAPING_IN_PLACE:
+            result = result.of_shape(tensor.shape)
         return _rebind(machine, call, result)
     special = TRANSFERS.get(f"torch.{name}") if name in SHARED else None
     return special(machine, call) if special is not None else operation(machine, call)
@@ -483,8 +526,13 @@ def _set_grad_enabled(machine: "Interpreter", call: "Call") -> Value:
 
 
 def _backward(machine: "Interpreter", call: "Call") -> Value:
-    machine.event("backward", _subject(call), call.node)
+    training.backward(machine, call, _subject(call))
     return NONE
+
+
+def _clip(machine: "Interpreter", call: "Call") -> Value:
+    training.clipped(machine, call)
+    return computed(machine, call.node, differentiable=False)
 
 
 def _boolean(machine: "Interpreter", call: "Call") -> Value:
@@ -509,13 +557,12 @@ def _parameter(machine: "Interpreter", call: "Call") -> Value:
 
 
 def _variable(machine: "Interpreter", call: "Call") -> Value:
-    given = as_tensor(machine, _subject(call))
-    wanted = call.arguments.keywords.get("requires_grad")
-    if given is None:
-        given = Tensor(Tri.MAYBE)
-    if wanted is not None:
-        return given.but(grad=tri(wanted), grad_origin=machine.here(call.node))
-    return given
+    """A tensor of the same numbers, and a leaf: a graph ends here, also without `requires_grad`."""
+    given = as_tensor(machine, _subject(call)) or Tensor(Tri.MAYBE)
+    wanted = call.argument(1, "requires_grad")
+    grad = tri(wanted) if wanted is not None else Tri.NO if call.arguments.complete else Tri.MAYBE
+    cut = grad is not Tri.NO or (given.grad is Tri.YES and machine.grad_mode() is not Tri.NO)
+    return given.but(grad=grad, grad_origin=machine.here(call.node) if cut else None, batch=False)
 
 
 def _random_sample(machine: "Interpreter", call: "Call") -> Value:
@@ -526,10 +573,17 @@ def _load(machine: "Interpreter", call: "Call") -> Value:
     return UNKNOWN
 
 
-SHARED = frozenset({"softmax", "log_softmax", "sigmoid", "log", "where", "is_tensor", "multinomial", "bernoulli"})
+# Functions of which the results have no gradient but zero.
+ROUNDING = ("round", "floor", "ceil", "trunc", "fix", "sign", "sgn")
+SHARED = frozenset({
+    "softmax", "log_softmax", "sigmoid", "log", "where", "is_tensor", "multinomial", "bernoulli", "exp", "relu", "tanh",
+    *ROUNDING,
+})  # fmt: skip
 _SOFTMAX = _of_kind(Numbers.SOFTMAX, 1)
 _LOG_SOFTMAX = _of_kind(Numbers.LOG_SOFTMAX, 1)
 _SIGMOID = _of_kind(Numbers.SIGMOID, None)
+_TANH = _of_kind(Numbers.TANH, None)
+_ACTIVATION = _of_kind(Numbers.ACTIVATION, None)
 
 TRANSFERS: dict[str, Transfer] = {
     "torch.Tensor.*": method,
@@ -544,10 +598,22 @@ TRANSFERS: dict[str, Transfer] = {
     "torch.nn.functional.sigmoid": _SIGMOID,
     "torch.special.expit": _SIGMOID,
     "torch.log": _log,
+    "torch.exp": _exp,
+    **{f"torch.nn.functional.{name}": _resampled for name in RESAMPLING},
+    "torch.nn.functional.logsigmoid": _of_kind(Numbers.LOG_SIGMOID, None),
+    "torch.tanh": _TANH,
+    "torch.nn.functional.tanh": _TANH,
+    "torch.relu": _ACTIVATION,
+    **{
+        f"torch.nn.functional.{name}": _ACTIVATION
+        for name in ("relu", "leaky_relu", "elu", "gelu", "silu", "selu", "celu")
+    },
+    **{f"torch.{name}": _of_kind(Numbers.STEPS, None) for name in ROUNDING},
     "torch.where": _where,
     "torch.device": _device,
     "torch.set_grad_enabled": _set_grad_enabled,
     "torch.autograd.backward": _backward,
+    **dict.fromkeys(sorted(training.CLIPS), _clip),
     "torch.is_tensor": _is_tensor,
     "torch.is_grad_enabled": _boolean,
     "torch.cuda.is_available": _boolean,
@@ -560,7 +626,7 @@ TRANSFERS: dict[str, Transfer] = {
     "torch.asarray": _as_tensor,
     "torch.load": _load,
     **{f"torch.{name}": _factory for name in FACTORIES},
-    **dict.fromkeys(("torch.tensor", "torch.randint", "torch.randperm"), _tensor),
+    **{f"torch.{name}": _copied for name in ("tensor", "Tensor", "FloatTensor", "DoubleTensor", "HalfTensor")},
     **{f"torch.{name}": _like for name in LIKE},
     **{f"torch.cuda.{name}": _load for name in ("FloatTensor", "LongTensor", "ByteTensor", "DoubleTensor")},
 }

@@ -3,7 +3,7 @@
 Names that start with `#` are for names that have no entry of their own.
 """
 
-from torchlint.semantic.knowledge import data, loading, modules, python, tensors
+from torchlint.semantic.knowledge import checkpoints, data, loading, modules, python, tensors
 from torchlint.semantic.knowledge.contract import Transfer
 from torchlint.semantic.knowledge.modules import module_forward
 
@@ -13,6 +13,7 @@ TRANSFERS: dict[str, Transfer] = {
     **modules.TRANSFERS,
     **loading.TRANSFERS,
     **data.TRANSFERS,
+    **checkpoints.TRANSFERS,
 }
 
 __all__ = ["TRANSFERS", "module_forward"]

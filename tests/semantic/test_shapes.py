@@ -1,0 +1,192 @@
+"""Shapes: what the table says against what torch does, on random programs; and what loaders give."""
+
+import random
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import libcst as cst
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from torchlint.parse import parse
+from torchlint.semantic.model import Model
+from torchlint.semantic.project import Unit
+from torchlint.semantic.shapes import Shape
+from torchlint.semantic.values import Tensor
+from torchlint.source import Source
+
+CALLS = 2500
+# Names that a linted program does not define, so that nothing is known of them, and their values when it runs.
+HIDDEN = {f"u{n}": n for n in range(1, 7)}
+UNARY = ("relu()", "abs()", "clone()", "contiguous()", "exp()", "softmax(-1)", "clamp(min=0)", "float()", "detach()",
+    "cumsum(-1)", "flip(-1)", "sigmoid()", "to(torch.float64)", "argsort(-1)", "neg()", "requires_grad_()", "data", "T",
+    "add_(1)", "isnan()", "tril()", "sqrt().log()")  # fmt: skip
+FUNCTIONS = ("F.relu", "torch.tanh", "F.gelu", "torch.isfinite", "torch.zeros_like", "torch.randn_like", "F.dropout",
+    "torch.round", "F.normalize", "nn.ReLU()", "nn.Dropout(0.1)", "nn.Sigmoid()", "nn.Identity()", "nn.Flatten()",
+    "nn.Flatten(0)", "nn.Flatten(1, 2)", "nn.Softmax(dim=-1)", "nn.MaxPool2d(2)", "nn.AvgPool2d(2, 1)",
+    "nn.MaxPool2d(3, 2, 1)", "nn.MaxPool2d(2, ceil_mode=True)", "nn.AdaptiveAvgPool2d(1)", "nn.MaxPool1d(2)",
+    "nn.AdaptiveAvgPool2d((2, 3))", "nn.AdaptiveMaxPool1d(2)", "nn.AvgPool1d(3, 2)", "nn.AvgPool2d(3, ceil_mode=True)",
+    "nn.MaxPool2d(3, stride=2, dilation=2)", "torch.ravel", "F.softplus", "torch.t", "torch.sum", "torch.flatten",
+    "F.adaptive_avg_pool2d", "F.max_pool2d", "F.avg_pool2d", "F.avg_pool1d")  # fmt: skip
+LOSSES = ("nn.MSELoss()", "nn.L1Loss(reduction='none')", "F.mse_loss", "nn.SmoothL1Loss(reduction='sum')",
+    "nn.BCEWithLogitsLoss()", "nn.HuberLoss('none')", "nn.KLDivLoss(reduction='batchmean')")  # fmt: skip
+
+
+class Programs:
+    """Expressions on tensors made before, each of which torch evaluates on its meta device."""
+
+    def __init__(self, seed: int) -> None:
+        self.random = random.Random(seed)
+        self.names: dict[str, Any] = {"torch": torch, "nn": nn, "F": F, **HIDDEN}
+        self.pool: list[str] = []
+
+    def number(self, low: int = 1, high: int = 6) -> str:
+        value = self.random.randint(low, high)
+        return f"u{value}" if 1 <= value <= 6 and self.random.random() < 0.15 else str(value)
+
+    def dim(self, x: Any, more: int = 0) -> str:
+        rank = x.dim() + more
+        return str(self.random.randint(-max(rank, 1), max(rank - 1, 0)))
+
+    def sizes(self, low: int = 1) -> str:
+        return ", ".join(self.number() for _ in range(self.random.randint(low, 4)))
+
+    def made(self) -> str:
+        pick = self.random.choice
+        return pick([
+            lambda: f"torch.zeros({self.sizes()})",
+            lambda: f"torch.randn(({self.sizes()},))",
+            lambda: f"torch.ones(size=[{self.sizes()}])",
+            lambda: f"torch.full(({self.sizes()},), 1.0)",
+            lambda: f"torch.randint({self.number()}, ({self.sizes()},))",
+            lambda: f"torch.randint(0, {self.number()}, size=({self.sizes()},))",
+            lambda: f"torch.tensor([[{self.number()}, 2.0], [3.0, 4.0]])",
+            lambda: f"torch.tensor([{self.sizes()}])",
+            lambda: "torch.tensor(3.0)",
+            lambda: f"torch.arange({self.number()})",
+            lambda: f"torch.arange({self.number(1, 3)}, {self.number(3, 6)}, {self.number(1, 2)})",
+            lambda: f"torch.linspace(0, 1, {self.number()})",
+            lambda: f"torch.eye({self.number()})",
+            lambda: f"torch.empty(*[{self.sizes()}], {self.number()})",
+        ])()  # fmt: skip
+
+    def step(self) -> str:
+        name, other = self.random.choice(self.pool[-40:]), self.random.choice(self.pool[-40:])
+        x = self.names[name]
+        third = self.random.choice([name, other])
+        flag = self.random.choice(["", ", keepdim=True", ", True", ", keepdim=False"])
+        choices: list[Callable[[], str]] = [
+            lambda: f"{name}.{self.random.choice(UNARY)}",
+            lambda: f"{self.random.choice(FUNCTIONS)}({name})",
+            lambda: f"{self.random.choice(FUNCTIONS[-3:])}({name}, {self.number(1, 3)})",
+            lambda: f"{name} {self.random.choice('+-*/')} {self.random.choice([other, '2', '0.5'])}",
+            lambda: f"{name} {self.random.choice(['==', '<', '>=', '@'])} {other}",
+            lambda: f"torch.maximum({name}, {other})",
+            lambda: f"{name}.{self.random.choice(['add', 'mul', 'eq', 'pow'])}({self.random.choice([other, '2'])})",
+            lambda: f"torch.where({name} > 0, {other}, {third})",
+            lambda: f"{name}.{self.random.choice(['sum', 'mean', 'std', 'argmax', 'prod'])}()",
+            lambda: f"{name}.{self.random.choice(['sum', 'mean', 'argmax', 'amax', 'all'])}({self.dim(x)}{flag})",
+            lambda: f"torch.{self.random.choice(['sum', 'mean', 'var', 'logsumexp'])}({name}, dim={self.dim(x)})",
+            lambda: f"torch.sum({name}, ({self.dim(x)}, {self.dim(x)}))",
+            lambda: f"{name}.{self.random.choice(['max', 'min', 'median'])}({self.dim(x)}{flag})[0]",
+            lambda: f"torch.max({name}, {self.random.choice([other, self.dim(x)])})[1]",
+            lambda: f"{name}.norm({self.random.choice(['', '2', f'2, {self.dim(x)}', f'dim={self.dim(x)}'])})",
+            lambda: f"{name}.topk({self.number(1, 2)}, {self.dim(x)}).values",
+            lambda: f"{name}.view({self.random.choice(['-1', f'-1, {self.number()}', f'{self.number()}, -1'])})",
+            lambda: f"{name}.reshape(({self.number()}, -1))",
+            lambda: f"{name}.view({', '.join(map(str, [*x.shape[:-1], -1]))})",
+            lambda: f"torch.flatten({name}, {self.dim(x)})",
+            lambda: f"{name}.flatten({self.dim(x)}, {self.dim(x)})",
+            lambda: f"{name}.squeeze({self.random.choice(['', self.dim(x)])})",
+            lambda: f"torch.unsqueeze({name}, {self.dim(x, 1)})",
+            lambda: f"{name}.unsqueeze({self.dim(x, 1)})",
+            lambda: f"{name}.transpose({self.dim(x)}, {self.dim(x)})",
+            lambda: f"{name}.permute({', '.join(map(str, self.random.sample(range(x.dim()), x.dim())))})",
+            lambda: f"torch.cat([{name}, {third}], {self.dim(x)})",
+            lambda: f"torch.cat(({name}, {name}, {name}), dim={self.dim(x)})",
+            lambda: f"torch.stack([{name}, {third}], dim={self.dim(x, 1)})",
+            lambda: f"torch.matmul({name}, {other})",
+            lambda: f"{name}.expand({self.number()}, {', '.join(['-1'] * x.dim())})",
+            lambda: f"{name}.repeat({', '.join(self.number(1, 2) for _ in range(x.dim() + 1))})",
+            lambda: f"F.one_hot({name}.long(), {self.number()})",
+            lambda: f"{name}[{self.index(x)}]",
+            lambda: f"{name}[{self.index(x)}, {self.index(x)}]",
+            lambda: f"nn.Linear({x.shape[-1]}, {self.number()})({name})",
+            lambda: f"nn.Embedding(9, {self.number()})({name}.long())",
+            lambda: f"nn.LayerNorm({x.shape[-1]})({name})",
+            lambda: f"nn.BatchNorm1d({x.shape[1]})({name})",
+            lambda: f"nn.BatchNorm2d({x.shape[1]})({name})",
+            lambda: f"nn.Sequential(nn.Flatten(), nn.Linear({x[0].numel()}, {self.number()}), nn.ReLU())({name})",
+            lambda: f"nn.Conv2d({x.shape[-3]}, {self.number()}, {self.number(1, 3)}, padding={self.number(0, 2)})({name})",
+            lambda: f"nn.Conv2d({x.shape[-3]}, 4, (1, 3), 2, 1)({name})",
+            lambda: f"nn.Conv2d({x.shape[-3]}, 4, 3, padding='same')({name})",
+            lambda: f"nn.Conv1d({x.shape[-2]}, {self.number()}, 2, stride=2)({name})",
+            lambda: f"nn.ConvTranspose2d({x.shape[-3]}, {self.number()}, 3, 2, 1, 1)({name})",
+            lambda: f"nn.AdaptiveAvgPool2d({self.number(1, 3)})({name})",
+            lambda: f"{self.random.choice(LOSSES)}({name}, {other})",
+            lambda: f"nn.CrossEntropyLoss()({name}, {other})",
+            lambda: f"nn.CrossEntropyLoss(reduction='none')({name}, {name}.argmax(1))",
+            lambda: f"{name}.new_zeros({self.sizes()})",
+            lambda: f"{name}.view_as({other})",
+        ]  # fmt: skip
+        return self.random.choice(choices)()
+
+    def index(self, x: Any) -> str:
+        return self.random.choice(["0", "-1", ":", "1:", ":2", "None", "...", "u1", "::2", "torch.tensor([0, 0])"])
+
+    def lines(self) -> Iterator[tuple[str, Any]]:
+        """Expressions, and the tensors that they are."""
+        found = 0
+        while found < CALLS:
+            try:
+                text = self.made() if len(self.pool) < 40 or self.random.random() < 0.15 else self.step()
+                value = eval(text, self.names)
+            except (RuntimeError, IndexError, ValueError, TypeError, AssertionError, ZeroDivisionError):
+                continue
+            if not isinstance(value, torch.Tensor) or value.dim() > 5 or not 0 < value.numel() < 5000:
+                continue
+            name = f"r{found}"
+            self.names[name] = value
+            self.pool.append(name)
+            found += 1
+            yield text, value
+
+
+def says(shape: Shape, actual: tuple[int, ...]) -> bool:
+    """Whether a tensor of this size is one of those that the shape speaks of."""
+    if len(shape.dims) > len(actual) or (not shape.open and len(shape.dims) < len(actual)):
+        return False
+    ends = actual[len(actual) - len(shape.dims) :]
+    return all(dim is None or dim == size for dim, size in zip(shape.dims, ends, strict=True))
+
+
+def model_of(code: str) -> Model:
+    source = Source("/project/main.py", code)
+    return Model(Unit("/project/main.py", source, parse(source)))
+
+
+def assigned(model: Model) -> Iterator[Any]:
+    """What each assignment of the module assigns."""
+    for line in model.module.body:
+        assert isinstance(line, cst.SimpleStatementLine)
+        if isinstance(line.body[0], cst.Assign):
+            yield model.value(line.body[0].value)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_shapes_are_those_of_torch() -> None:
+    with torch.device("meta"):
+        made = list(Programs(20).lines())
+    head = "import torch\nimport torch.nn as nn\nimport torch.nn.functional as F\nimport torch.nn.functional as F\n"
+    model = model_of(head + "".join(f"r{index} = {text}\n" for index, (text, _) in enumerate(made)))
+    known = exact = 0
+    for (text, tensor), value in zip(made, assigned(model), strict=True):
+        shape = value.shape if isinstance(value, Tensor) else None
+        if shape is not None:
+            known += 1
+            exact += not shape.open and None not in shape.dims
+            assert says(shape, tuple(tensor.shape)), f"{text}: {shape}, on torch {tuple(tensor.shape)}"
+    assert known > 0.85 * CALLS
+    assert exact > 0.5 * CALLS

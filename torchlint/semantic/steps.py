@@ -1,0 +1,172 @@
+"""The step protocol: the passes through training loops, with the events of each in order.
+
+A loop's body runs twice in the interpreter, as the first pass and as any later one finds it. What is said of a loop
+should hold in each of its passes, in each context in which it runs.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import libcst as cst
+
+from torchlint.semantic.datasets import held_objects
+from torchlint.semantic.facts import Event, Facts
+from torchlint.semantic.parts import parts
+from torchlint.semantic.training import Optimized, dotted
+from torchlint.semantic.values import Cell, Instance
+
+
+class Pass(NamedTuple):
+    """One pass through the body of a loop that trains: all events in it, and the optimizer steps that belong to it.
+
+    It is the innermost pass around a step that a backward pass is in, too.
+    """
+
+    loop: cst.CSTNode
+    turn: int
+    events: Sequence[Event]
+    steps: Sequence[Event]
+
+
+class Protocol:
+    """The events of a file, by the passes through its loops."""
+
+    def __init__(self, facts: Facts) -> None:
+        self.events = facts.events
+        self._facts = facts
+        self._passes: list[Pass] | None = None
+        self._of_turn: dict[int, list[Event]] = {}
+        self._loops: dict[int, cst.CSTNode] = {}
+        self.made: dict[Instance, Optimized] = {}
+        for event in facts.events:
+            for turn, loop in zip(event.turns, event.loops, strict=True):
+                self._of_turn.setdefault(turn, []).append(event)
+                self._loops[turn] = loop
+            if event.kind == "optimizer" and isinstance(event.subject, Instance):
+                assert isinstance(event.detail, Optimized)
+                self.made[event.subject] = event.detail
+
+    def within(self, turn: int) -> Sequence[Event]:
+        """All events of a pass, those of loops in it among them."""
+        return self._of_turn.get(turn, ())
+
+    def loop_of(self, turn: int) -> cst.CSTNode:
+        """The loop that a pass is one of."""
+        return self._loops[turn]
+
+    def is_last(self, turn: int) -> bool:
+        """Whether a pass certainly leaves its loop, so that there is no other after it."""
+        return turn in self._facts.left
+
+    @property
+    def passes(self) -> Sequence[Pass]:
+        """The passes through loops that train."""
+        if self._passes is None:
+            steps: dict[int, list[Event]] = {}
+            for event in self.events:
+                if event.kind == "step":
+                    for turn in reversed(event.turns):
+                        if any(other.kind in ("backward", "engine") for other in self._of_turn[turn]):
+                            steps.setdefault(turn, []).append(event)
+                            break
+            self._passes = [
+                Pass(self._loops[turn], turn, self._of_turn[turn], stepped) for turn, stepped in steps.items()
+            ]
+        return self._passes
+
+    @property
+    def step_nodes(self) -> dict[int, list[tuple[Pass, Event]]]:
+        """The optimizer steps in loops that train by where they stand (`id(node)`): each pass in which each is made."""
+        found: dict[int, list[tuple[Pass, Event]]] = {}
+        for each in self.passes:
+            for step in each.steps:
+                found.setdefault(id(step.node), []).append((each, step))
+        return found
+
+    def may_concern(self, event: Event, step: Event) -> bool:
+        """Whether what happens to an event's subject may happen to the gradients that a step uses."""
+        subject, optimizer = event.subject, step.subject
+        if not isinstance(optimizer, Instance) or not isinstance(subject, Instance):
+            return True
+        if subject is optimizer:
+            return True
+        over = self.made.get(optimizer)
+        if over is None or not over.complete:
+            return True
+        other = self.made.get(subject)
+        if other is not None:
+            return not other.complete or not over.held.isdisjoint(other.held) or bool(other.tensors)
+        if subject in over.held or not over.held:
+            return True
+        return any(part in over.held for part in held_objects(subject, self._facts.end))
+
+    def certainly_concerns(self, event: Event, step: Event) -> bool:
+        """Whether what happens to an event's subject happens to all gradients that a step uses."""
+        subject, optimizer = event.subject, step.subject
+        if isinstance(subject, Instance) and isinstance(optimizer, Instance):
+            if subject is optimizer:
+                return True
+            over = self.made.get(optimizer)
+            return over is not None and over.complete and not over.tensors and over.modules == {subject}
+        return same(event, step)
+
+
+def same(event: Event, other: Event) -> bool:
+    """Whether two events certainly happen to the same thing: one object, or one name in one function."""
+    if isinstance(event.subject, Cell) or isinstance(other.subject, Cell):
+        return event.subject is other.subject
+    if event.active == other.active:
+        return bool(event.text) and event.text == other.text
+    for inner, outer in ((event, other), (other, event)):
+        if inner.text and inner.active[:-1] == outer.active:
+            return _passed_as(inner) == outer.text != ""
+    return False
+
+
+def _passed_as(event: Event) -> str:
+    """What the caller of the running function names the parameter that an event is about; "" if that is not plain."""
+    info = event.active[-1]
+    if len(event.stack) < 2 or event.origin.unit is not info.unit:
+        return ""
+    call, parameters = event.stack[-2], [*info.node.params.posonly_params, *info.node.params.params]
+    names = [parameter.name.value for parameter in parameters]
+    if not isinstance(call, cst.Call) or event.text not in names:
+        return ""
+    position = names.index(event.text) - (info.owner is not None)
+    for index, arg in enumerate(call.args):
+        if arg.star:
+            return ""
+        if (arg.keyword is None and index == position) or (arg.keyword and arg.keyword.value == event.text):
+            return dotted(arg.value)
+    return ""
+
+
+def runs_with(event: Event, other: Event) -> bool:
+    """Whether an event happens whenever another one does: no branch is around it that is not around the other."""
+    return other.path[: len(event.path)] == event.path
+
+
+def excludes(event: Event, other: Event) -> bool:
+    """Whether two events stand in different branches of one statement."""
+    taken = dict(event.path)
+    return any(statement in taken and taken[statement] != branch for statement, branch in other.path)
+
+
+def assigned_in(loop: cst.CSTNode, name: str) -> bool:
+    """Whether a name or attribute (as written) is assigned in a loop."""
+    pending: list[cst.CSTNode] = [loop]
+    while pending:
+        node = pending.pop()
+        targets: Iterable[cst.CSTNode] = ()
+        if isinstance(node, cst.Assign):
+            targets = [target.target for target in node.targets]
+        elif isinstance(node, (cst.AnnAssign, cst.AugAssign, cst.NamedExpr, cst.For)):
+            targets = [node.target]
+        for target in targets:
+            elements = target.elements if isinstance(target, (cst.Tuple, cst.List)) else ()
+            flat = [element.value for element in elements] if elements else [target]
+            if any(isinstance(item, cst.BaseExpression) and dotted(item) == name for item in flat):
+                return True
+        if not isinstance(node, (cst.FunctionDef, cst.ClassDef, cst.Lambda)):
+            pending.extend(parts(node))
+    return False

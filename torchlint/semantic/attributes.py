@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from torchlint.semantic import names, training
+from torchlint.semantic import names, tables, training
 from torchlint.semantic.checkpoints import LOADED, RESULT, RESULT_ATTRIBUTES
 from torchlint.semantic.datasets import JOINED, SUBSET
 from torchlint.semantic.instances import (
@@ -29,7 +29,7 @@ from torchlint.semantic.knowledge import (
 )
 from torchlint.semantic.loaders import DATA_LOADER, PARAMETERS
 from torchlint.semantic.project import Imported
-from torchlint.semantic.shapes import Shape
+from torchlint.semantic.shapes import turned
 from torchlint.semantic.spelling import meant
 from torchlint.semantic.values import (
     NONE,
@@ -114,9 +114,11 @@ def attribute(machine: "Interpreter", value: Value, name: str, node: cst.CSTNode
             return value.items[value.names.index(name)]
         return Method(value, f"{value.made_by}.{name}" if value.made_by else f"builtins.tuple.{name}")
     if isinstance(value, Array):
+        if name == "T":
+            return Array(value.origin, turned(value.shape), value.dtype)
         return (
             value
-            if name in ("T", "real", "flat")
+            if name == "real"
             else UNKNOWN
             if name in _ARRAY_PLAIN
             else Method(value, f"numpy.ndarray.{name}")
@@ -148,8 +150,7 @@ def _tensor_attribute(machine: "Interpreter", tensor: Tensor, name: str, node: c
     if is_tensor_method(name):
         return Method(tensor, f"torch.Tensor.{name}")
     if name in ("T", "mT", "H", "mH"):
-        turned = name in ("T", "H") and tensor.shape is not None and not tensor.shape.open
-        return tensor.of_shape(Shape(tensor.shape.dims[::-1]) if turned and tensor.shape is not None else None)
+        return tensor.of_shape(turned(tensor.shape) if name in ("T", "H") else None)
     if name == "real":
         return tensor
     if name == "data":
@@ -295,6 +296,8 @@ def _external_attribute(machine: "Interpreter", instance: Instance, name: str, s
         return wrapped if wrapped is not None else UNKNOWN
     if symbol == "argparse.Namespace":
         return UNKNOWN
+    if name == "values" and symbol in (tables.FRAME, tables.SERIES):
+        return tables.values(instance, instance.origin)
     if symbol == LOADED:
         return Method(instance, f"{symbol}.{name}") if kind(f"{MODULE}.{name}") == "function" else UNKNOWN
     if symbol == RESULT and name in RESULT_ATTRIBUTES:

@@ -30,6 +30,7 @@ from torchlint.semantic.values import (
     Tri,
     TupleOf,
     Value,
+    alternatives,
     join_all,
 )
 
@@ -75,12 +76,18 @@ def _collates(loader: Instance) -> bool:
 
 
 def _size(loader: Instance) -> Dim:
-    size = argument(loader, loader.arguments, "batch_size")
+    """The number of samples in a batch: 1, `MANY`, or None where it may be either."""
     if argument(loader, loader.arguments, "batch_sampler") not in (None, NONE):
-        return MANY
-    if size is None or (isinstance(size, Const) and size.value == 1 and not size.assumed):
+        return None
+    size = argument(loader, loader.arguments, "batch_size")
+    if size is None:
         return 1
-    return MANY
+    options = alternatives(size)
+    if not all(isinstance(option, Const) and type(option.value) is int for option in options):
+        return None
+    if all(isinstance(option, Const) and option.value > 1 for option in options):
+        return MANY
+    return 1 if size == Const(1) else None
 
 
 def _sample(machine: "Interpreter", dataset: Instance) -> Value:
@@ -177,7 +184,7 @@ def _collated(machine: "Interpreter", sample: Value, size: Dim, loader: Instance
     if isinstance(sample, Tensor):
         shape = sample.shape
         if shape is not None:
-            shape = Shape((*shape.dims,), True) if shape.open else Shape((size, *shape.dims))
+            shape = shape if shape.open else Shape((size, *shape.dims))
         return Tensor(Tri.NO, sample.device, sample.dtype, origin=loader.origin, shape=shape)
     if isinstance(sample, Array):
         shape = sample.shape

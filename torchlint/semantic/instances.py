@@ -76,6 +76,20 @@ def is_module(value: Value) -> bool:
     return value.symbol is not None and is_module_class(Symbol(value.symbol)) is Tri.YES
 
 
+def has_parameters(module: Instance) -> Tri:
+    """Whether a module has parameters, by its class and by what it was made of."""
+    if module.info is not None:
+        held = [value for value in module.base.values() if isinstance(value, Instance) and is_module(value)]
+        return Tri.YES if any(has_parameters(each) is Tri.YES for each in held) else Tri.MAYBE
+    known = module_class(module.symbol or "")
+    if known is None:
+        return Tri.YES if is_module(module) else Tri.MAYBE
+    if known.has_parameters is not None:
+        return Tri.YES if known.has_parameters else Tri.NO
+    given = [value for value in module.arguments.positional if isinstance(value, Instance) and is_module(value)]
+    return Tri.YES if any(has_parameters(each) is Tri.YES for each in given) else Tri.MAYBE
+
+
 def submodules(machine: "Interpreter", module: Instance, seen: set[Instance] | None = None) -> set[Instance]:
     """A module and all that it holds in attributes and containers."""
     seen = set() if seen is None else seen

@@ -13,6 +13,7 @@ import libcst as cst
 
 from torchlint.semantic import attributes, calls, datasets, instances, names, objects, scalars, stretches, training
 from torchlint.semantic.facts import Event, Facts
+from torchlint.semantic.flow import dotted
 from torchlint.semantic.knowledge import canonical, exports
 from torchlint.semantic.project import Imported, Project, Unit
 from torchlint.semantic.state import State
@@ -259,9 +260,9 @@ class Interpreter:
 
     def _note_sum(self, target: cst.BaseExpression, node: cst.BinaryOperation) -> None:
         """`total = total + loss`"""
-        if isinstance(node.operator, cst.Add) and training.dotted(target):
+        if isinstance(node.operator, cst.Add) and dotted(target):
             for side, other in ((node.left, node.right), (node.right, node.left)):
-                if training.dotted(side) == training.dotted(target):
+                if dotted(side) == dotted(target):
                     added = self.eval_quietly(other)
                     training.accumulated(self, node, target, self.eval_quietly(side), added)
 
@@ -434,6 +435,7 @@ class Interpreter:
 
     def _with(self, node: cst.With) -> None:
         before, outer_tried = self.grad_mode(), self.tried
+        left = len(self.returns), len(self.breaks), len(self.continues)
         for item in node.items:
             context = self.eval(item.item)
             self.tried = self.tried or _swallows_failure(item.item, context)
@@ -445,6 +447,12 @@ class Interpreter:
         self._block(node.body)
         self.tried = outer_tried
         self.set_grad_mode(before)
+        # Whatever leaves the block in its midst leaves the context, too.
+        mode_now = self.state.writes[self.ambient, GRAD_MODE]
+        ends = [state for state, _ in self.returns[left[0] :]]
+        for state in (*ends, *self.breaks[left[1] :], *self.continues[left[2] :]):
+            if (self.ambient, GRAD_MODE) in state.writes:
+                state.writes[self.ambient, GRAD_MODE] = mode_now
 
     def _try(self, node: cst.Try | cst.TryStar) -> None:
         outer_tried = self.tried
@@ -515,7 +523,7 @@ class Interpreter:
 
     def _import(self, node: cst.Import) -> None:
         for alias in node.names:
-            name = _dotted(alias.name)
+            name = dotted(alias.name)
             if alias.asname is not None:
                 assert isinstance(alias.asname.name, cst.Name)
                 self.assign_name(alias.asname.name.value, self._module(name, node))
@@ -538,7 +546,7 @@ class Interpreter:
 
     def _import_from(self, node: cst.ImportFrom) -> None:
         level = len(node.relative)
-        module = _dotted(node.module) if node.module is not None else ""
+        module = dotted(node.module) if node.module is not None else ""
         path = self.project.resolve(self.unit.path, module, level) if self.project is not None else None
         if isinstance(node.names, cst.ImportStar):
             self._import_star(module, path, level)
@@ -1186,13 +1194,7 @@ def _rebased(state: State, base: State) -> State:
     return flat
 
 
-def _dotted(node: cst.BaseExpression | None) -> str:
-    if isinstance(node, cst.Attribute):
-        return f"{_dotted(node.value)}.{node.attr.value}"
-    return node.value if isinstance(node, cst.Name) else ""
-
-
-_FAILURES = ("RuntimeError", "TypeError", "AttributeError", "Exception", "BaseException")
+_FAILURES = ("RuntimeError", "TypeError", "AttributeError", "IndexError", "Exception", "BaseException")
 # Contexts in which an exception is expected: it is swallowed, or a test asks for it.
 _SWALLOWING = frozenset({"contextlib.suppress", "pytest.raises"})
 _ASKING = frozenset({"assertRaises", "assertRaisesRegex"})

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import libcst as cst
 
-from torchlint.semantic import shapes, stretches
+from torchlint.semantic import shapes, stretches, tables, training
 from torchlint.semantic.batch_values import batch
 from torchlint.semantic.checkpoints import change, touch
 from torchlint.semantic.datasets import is_dataset
@@ -38,6 +38,7 @@ from torchlint.semantic.values import (
     Items,
     Iterated,
     ListRef,
+    Method,
     Numbers,
     OneOf,
     ParameterOf,
@@ -180,10 +181,14 @@ def item(machine: "Interpreter", value: Value, indexes: list[Value], node: cst.C
         )
     if isinstance(value, Instance):
         touch(machine, value)
-        return UNKNOWN
+        return tables.picked(machine, value, index, node) if value.symbol == tables.FRAME else UNKNOWN
     if isinstance(value, Array):
         # One index may give a number.
-        return value if any(is_slice(index) for index in indexes) else UNKNOWN
+        if not any(is_slice(index) for index in indexes):
+            return UNKNOWN
+        return Array(value.origin, _indexed(value.shape, indexes) if value.shape is not None else None, value.dtype)
+    if isinstance(value, Method) and value.name in tables.LOCATORS:
+        return tables.located(machine, value, indexes, node)
     if isinstance(value, Iterated):
         return value.element
     return UNKNOWN
@@ -260,6 +265,8 @@ def set_item(machine: "Interpreter", owner: Value, target: cst.Subscript, value:
                 and -len(items) <= index.value < len(items)
             ):
                 changed = list(items)
+                if isinstance(owner, Instance):
+                    training.replaced(machine, owner, changed[index.value], value, target)
                 changed[index.value] = value
                 machine.write(owner, CONTENT, Items(tuple(changed)))
             else:

@@ -31,7 +31,7 @@ class Severed(NamedTuple):
         ended: what ended the graph; for a rounded loss, what rounds.
         kind: `cut` by what keeps no graph (`detach`, `.data`, `torch.tensor`); `stepped`: by what has no gradient
             (`argmax`, a comparison, a conversion to integers); `rounded`: the gradient is zero; `forced`: the loss is
-            made a leaf of its own; `doubtful`: it is made to require grad, which it does already, or is cut by something.
+            made a leaf of its own; `doubtful`: it is made to require grad, as it does already, or something cut it.
     """
 
     place: cst.CSTNode

@@ -265,6 +265,11 @@ def transposed(shape: Shape | None, a: int, b: int) -> Shape | None:
     return trailing(dims) if shape.open else Shape(tuple(dims))
 
 
+def turned(shape: Shape | None) -> Shape | None:
+    """The shape of `tensor.T`."""
+    return Shape(shape.dims[::-1]) if shape is not None and not shape.open else None
+
+
 def permuted(shape: Shape | None, order: Sequence[int]) -> Shape | None:
     """The shape with its dimensions in another order."""
     count = len(order)
@@ -365,7 +370,10 @@ def stretches(a: Shape, b: Shape) -> bool:
     if _repeats(a, b) and _repeats(b, a):
         return True
     # Whatever stands before the 1: the row is as long as a batch.
-    return any(x.open and x.last == 1 and y.rank == 1 and _repeats(x, y) for x, y in ((a, b), (b, a)))
+    return any(
+        y.rank == 1 and _repeats(x, y) and (x.open or (y.dims == (MANY,) and x.dims == (None, 1)))
+        for x, y in ((a, b), (b, a))
+    )
 
 
 def _repeats(a: Shape, b: Shape) -> bool:

@@ -17,13 +17,13 @@ class SingleBatch(NamedTuple):
     """A batch norm in one context in which each of its channels gets one value.
 
     Attributes:
-        place: what of the linted file led there, the innermost.
+        stack: the calls of the linted file that led there, outermost first.
         layer: the layer.
         shape: what it is given.
         called: where it is called.
     """
 
-    place: cst.CSTNode
+    stack: tuple[cst.CSTNode, ...]
     layer: Instance
     shape: Shape
     called: Origin
@@ -37,8 +37,8 @@ def note(machine: "Interpreter", call: "Call", given: Shape) -> None:
         return
     if not isinstance(layer, Instance) or call.tried or not machine.stack or not machine.recording:
         return
-    if _trains(machine, layer) and machine.stack:
-        machine.facts.single_batches.append(SingleBatch(machine.stack[-1], layer, given, call.origin))
+    if _trains(machine, layer):
+        machine.facts.single_batches.append(SingleBatch(machine.stack, layer, given, call.origin))
 
 
 def _trains(machine: "Interpreter", layer: Instance) -> bool:

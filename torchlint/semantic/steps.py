@@ -4,15 +4,16 @@ A loop's body runs twice in the interpreter, as the first pass and as any later 
 should hold in each of its passes, in each context in which it runs.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import libcst as cst
 
 from torchlint.semantic.datasets import held_objects
 from torchlint.semantic.facts import Event, Facts
+from torchlint.semantic.flow import dotted
 from torchlint.semantic.parts import parts
-from torchlint.semantic.training import Optimized, dotted
+from torchlint.semantic.training import Optimized
 from torchlint.semantic.values import Cell, Instance
 
 
@@ -152,21 +153,31 @@ def excludes(event: Event, other: Event) -> bool:
     return any(statement in taken and taken[statement] != branch for statement, branch in other.path)
 
 
-def assigned_in(loop: cst.CSTNode, name: str) -> bool:
-    """Whether a name or attribute (as written) is assigned in a loop."""
+def assigned_in(loop: cst.CSTNode, name: str, but: cst.CSTNode | None = None) -> bool:
+    """Whether a name or attribute (as written) is assigned in a loop, other than by the node `but`.
+
+    `but` is an augmented assignment, or what a plain one assigns to.
+    """
     pending: list[cst.CSTNode] = [loop]
     while pending:
         node = pending.pop()
         targets: Iterable[cst.CSTNode] = ()
         if isinstance(node, cst.Assign):
             targets = [target.target for target in node.targets]
-        elif isinstance(node, (cst.AnnAssign, cst.AugAssign, cst.NamedExpr, cst.For)):
+        elif isinstance(node, (cst.AnnAssign, cst.AugAssign, cst.NamedExpr, cst.For)) and node is not but:
             targets = [node.target]
         for target in targets:
-            elements = target.elements if isinstance(target, (cst.Tuple, cst.List)) else ()
-            flat = [element.value for element in elements] if elements else [target]
-            if any(isinstance(item, cst.BaseExpression) and dotted(item) == name for item in flat):
+            if target is not but and any(dotted(item) == name for item in flattened(target)):
                 return True
         if not isinstance(node, (cst.FunctionDef, cst.ClassDef, cst.Lambda)):
             pending.extend(parts(node))
     return False
+
+
+def flattened(target: cst.CSTNode) -> Iterator[cst.CSTNode]:
+    """The single targets of an assignment: those of a tuple one by one."""
+    if isinstance(target, (cst.Tuple, cst.List)):
+        for element in target.elements:
+            yield from flattened(element.value)
+    else:
+        yield target

@@ -23,6 +23,7 @@ ONLY_TENSORS = frozenset({
     "view", "reshape", "unsqueeze", "permute", "item", "numel", "argmax", "dim", "shape", "view_as", "type_as",
     "expand_as", "ndimension", "masked_fill", "requires_grad_", "unsqueeze_", "transpose", "repeat", "expand",
 })  # fmt: skip
+_KINDS = ("isinstance", "hasattr", "is_tensor", "type(", "ndarray", "numpy")
 # Modules that take something else as well.
 _OPEN = ("torch.nn.Sequential", "torch.nn.Identity", "torch.nn.DataParallel", "torch.nn.ModuleList")
 # Datasets that give an image and its class, which become tensors in a batch.
@@ -31,6 +32,11 @@ _CLASSIFIED = frozenset({
     "ImageNet", "USPS", "Omniglot", "Flowers102", "Food101", "OxfordIIITPet", "StanfordCars", "FGVCAircraft", "GTSRB",
     "Caltech101", "Caltech256", "DTD", "EuroSAT", "Places365", "FakeData", "SEMEION", "Country211",
 })  # fmt: skip
+
+
+def asks_kind(model: "Model", call: "Call") -> bool:
+    """Whether a condition around a call asks what something is: what is taken for a tensor may be something else."""
+    return any(word in model.module.code_for_node(test) for test in call.tests for word in _KINDS)
 
 
 def is_tensor_name(model: "Model", name: cst.Name, call: "Call") -> bool:

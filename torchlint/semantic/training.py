@@ -10,7 +10,7 @@ Kinds of events, each with what their `detail` is:
 - `unscale`, `update` (of a gradient scaler), `clip` (`Clip`, None where the callee is not known), `schedule`
 - `train`, `eval`: a module is put into that mode; `mode`: into one that is not known
 - `replace`: a module that another one holds is replaced by another (the new one)
-- `accumulate`: a tensor that autograd follows is added to what an earlier pass left, or appended to a list (the target)
+- `accumulate`: a tensor that autograd follows is added to something, or appended to a list (`Accumulation`)
 - `escape`: something that is not known got hold of the subject: it may do anything to its gradients
 
 The subject is an object where it is known; otherwise it is `UNKNOWN`, and `text` is how the code names it.
@@ -20,8 +20,10 @@ from typing import TYPE_CHECKING, NamedTuple, TypeGuard
 
 import libcst as cst
 
+from torchlint.semantic.flow import dotted
 from torchlint.semantic.instances import is_module, submodules
 from torchlint.semantic.knowledge import module_class
+from torchlint.semantic.values import CONTENT as HELD
 from torchlint.semantic.values import (
     NONE,
     TRAINING,
@@ -42,7 +44,6 @@ from torchlint.semantic.values import (
     Value,
     alternatives,
 )
-from torchlint.semantic.values import CONTENT as HELD
 
 if TYPE_CHECKING:
     from torchlint.semantic.facts import Call
@@ -83,6 +84,13 @@ class Clip(NamedTuple):
     over: Optimized
 
 
+class Accumulation(NamedTuple):
+    """What a tensor is added to: as written, and what it held before."""
+
+    target: cst.BaseExpression
+    before: Value
+
+
 class Forward(NamedTuple):
     """A call of a model: the mode in which it is (TRUE while training), autograd's mode, and the call."""
 
@@ -97,16 +105,6 @@ class Backward(NamedTuple):
     keeps_graph: Tri
     scaled: Tri
     scaler: Value | None
-
-
-def dotted(node: cst.BaseExpression) -> str:
-    """`self.optimizer` as written; "" for what is no plain name or attribute of one."""
-    if type(node) is cst.Name:
-        return node.value
-    if type(node) is cst.Attribute:
-        owner = dotted(node.value)
-        return f"{owner}.{node.attr.value}" if owner else ""
-    return ""
 
 
 def is_optimizer(value: Value) -> bool:
@@ -252,7 +250,8 @@ def _backward_detail(machine: "Interpreter", call: "Call", loss: Value) -> Backw
     if not _is_scaling(source) and isinstance(loss, Tensor) and loss.origin is not None:
         source = loss.origin.node
     if _is_scaling(source):
-        assert isinstance(source, cst.Call) and isinstance(source.func, cst.Attribute)
+        assert isinstance(source, cst.Call)
+        assert isinstance(source.func, cst.Attribute)
         return Backward(keeps, Tri.YES, machine.eval_quietly(source.func.value))
     return Backward(keeps, Tri.NO if isinstance(loss, Tensor) else Tri.MAYBE, None)
 
@@ -344,8 +343,8 @@ def _is_gradient(node: cst.BaseExpression) -> bool:
 
 
 def replaced(machine: "Interpreter", owner: Instance, before: Value | None, value: Value, node: cst.CSTNode) -> None:
-    """`model.fc = nn.Linear(512, 10)`"""
-    if is_module(value) and before is not None and before is not value and is_module(owner):
+    """`model.fc = nn.Linear(512, 10)`, other than by the model itself"""
+    if before is not value and is_module(value) and is_module(owner) and machine.frame.receiver is not owner:
         machine.event("replace", owner, node, detail=value)
 
 
@@ -399,7 +398,7 @@ def accumulated(
 ) -> None:
     """`total += loss`, `losses.append(loss)`"""
     if machine.loops and isinstance(value, Tensor) and value.grad is Tri.YES and machine.grad_mode() is Tri.YES:
-        machine.event("accumulate", value, node, dotted(target), (target, before))
+        machine.event("accumulate", value, node, dotted(target), Accumulation(target, before))
 
 
 def _text(call: "Call") -> str:

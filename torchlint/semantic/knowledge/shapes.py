@@ -218,12 +218,7 @@ def _transpose(machine: "Interpreter", call: "Call") -> Shape | None:
 
 
 def _t(machine: "Interpreter", call: "Call") -> Shape | None:
-    return turned(_subject(call))
-
-
-def turned(shape: Shape | None) -> Shape | None:
-    """The shape of `tensor.T`."""
-    return Shape(shape.dims[::-1]) if shape is not None and not shape.open else None
+    return shapes.turned(_subject(call))
 
 
 def _permute(machine: "Interpreter", call: "Call") -> Shape | None:

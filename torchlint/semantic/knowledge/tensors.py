@@ -501,6 +501,12 @@ def method(machine: "Interpreter", call: "Call") -> Value:
 
 def function(machine: "Interpreter", call: "Call") -> Value:
     """Any other function of torch."""
+    name, node = call.name or "", call.node
+    if name.endswith("_") and name.count(".") == 1 and isinstance(node, cst.Call) and node.args:
+        # `torch.sigmoid_(x)`: the variable now holds other numbers.
+        given, target = as_tensor(machine, _subject(call)), node.args[0].value
+        if given is not None and isinstance(target, (cst.Name, cst.Attribute)):
+            machine.bind(target, given.but(numbers=Numbers.UNKNOWN, numbers_origin=None))
     return operation(machine, call)
 
 

@@ -3,7 +3,7 @@
 Names that start with `#` are for names that have no entry of their own.
 """
 
-from torchlint.semantic.knowledge import checkpoints, data, loading, modules, python, tensors
+from torchlint.semantic.knowledge import arrays, checkpoints, data, loading, modules, python, tensors
 from torchlint.semantic.knowledge.contract import Transfer
 from torchlint.semantic.knowledge.modules import module_forward
 
@@ -12,6 +12,7 @@ TRANSFERS: dict[str, Transfer] = {
     **tensors.TRANSFERS,
     **modules.TRANSFERS,
     **loading.TRANSFERS,
+    **arrays.TRANSFERS,
     **data.TRANSFERS,
     **checkpoints.TRANSFERS,
 }

@@ -1,0 +1,201 @@
+import libcst as cst
+
+from torchlint.diagnostic import Category, Severity
+from torchlint.rule import Rule
+from torchlint.semantic.facts import Event
+from torchlint.semantic.flow import dotted
+from torchlint.semantic.steps import assigned_in, flattened, runs_with
+from torchlint.semantic.training import Accumulation, Backward, Forward
+from torchlint.semantic.values import Origin, Tensor, Tri, TupleOf, Value, alternatives
+
+GRADIENTS = ("torch.autograd.grad",)
+
+
+class BackwardThroughFreedGraph(Rule):
+    """Checks for backward passes through a graph that the pass before has freed, and for graphs kept to no use.
+
+    A hidden state that goes from batch to batch without `detach()`, and a sum of losses that is never reset, lead
+    back into the graphs of earlier batches. `retain_graph=True` for the only backward pass of a graph is reported as
+    information.
+
+    ## Why is this bad?
+    `backward()` frees the graph: a second one raises `Trying to backward through the graph a second time`. Keeping the
+    graph instead takes the memory and the time of all batches so far, and raises as soon as a step has changed the
+    parameters in place.
+
+    ## Example
+    ```python
+    import torch
+    from torch import nn
+
+    rnn, head = nn.GRU(4, 8), nn.Linear(8, 2)
+    optimizer = torch.optim.SGD([*rnn.parameters(), *head.parameters()], lr=0.1)
+    hidden = torch.zeros(1, 3, 8)
+    for _ in range(10):
+        output, hidden = rnn(torch.randn(5, 3, 4), hidden)
+        optimizer.zero_grad()
+        head(output).square().mean().backward()
+        optimizer.step()
+    ```
+
+    ## Use instead
+    ```python
+    import torch
+    from torch import nn
+
+    rnn, head = nn.GRU(4, 8), nn.Linear(8, 2)
+    optimizer = torch.optim.SGD([*rnn.parameters(), *head.parameters()], lr=0.1)
+    hidden = torch.zeros(1, 3, 8)
+    for _ in range(10):
+        output, hidden = rnn(torch.randn(5, 3, 4), hidden.detach())
+        optimizer.zero_grad()
+        head(output).square().mean().backward()
+        optimizer.step()
+    ```
+
+    ## References
+    - https://docs.pytorch.org/docs/stable/generated/torch.autograd.backward.html
+    """
+
+    code = "TL108"
+    category = Category.CORRECTNESS
+    words = ("backward",)
+
+    def leave_Module(self, node: cst.Module) -> None:
+        backwards: dict[int, list[Event]] = {}
+        for event in self.model.events:
+            if event.kind == "backward":
+                backwards.setdefault(id(event.node), []).append(event)
+        if backwards:
+            self._check_carried()
+            for events in backwards.values():
+                self._check_sum(events)
+                self._check_kept(events)
+
+    def _check_carried(self) -> None:
+        """A model that is given what it gave in the pass before."""
+        given: dict[int, list[Event]] = {}
+        for event in self.model.events:
+            if event.kind == "forward" and event.turns:
+                given.setdefault(id(event.node), []).append(event)
+        for events in given.values():
+            made: set[Origin] = set()
+            for event in events:
+                forward = event.detail
+                assert isinstance(forward, Forward)
+                carried = [
+                    tensor
+                    for value in (*forward.call.arguments.positional, *forward.call.arguments.keywords.values())
+                    for tensor in _tensors(value)
+                    if tensor.grad is Tri.YES and tensor.origin in made
+                ]
+                if (carried or self._is_carried(event)) and self._is_trained(event):
+                    place = self.model.place(event)
+                    if place is not None:
+                        self.report(
+                            place,
+                            "a state of the batch before is passed on with its graph, which `backward()` has freed",
+                            help="pass on `state.detach()`, or start each batch anew",
+                        )
+                    break
+                made.update(tensor.origin for tensor in _tensors(forward.call.result) if tensor.origin is not None)
+
+    def _is_carried(self, event: Event) -> bool:
+        """`output, hidden = model(x, hidden)`, where nothing else in the loop assigns `hidden`."""
+        node, loop = event.node, event.loops[-1]
+        target = self.model.assigned_to(node)
+        if target is None or not isinstance(node, cst.Call) or event.origin.unit is not self.model.unit:
+            return False
+        assert isinstance(event.detail, Forward)
+        result = event.detail.call.result
+        parts = result.items if isinstance(result, TupleOf) else (result,)
+        names = [dotted(item) for item in flattened(target)]
+        if len(names) != len(parts):
+            return False
+        for arg in node.args:
+            name = dotted(arg.value)
+            if name in names and name and not assigned_in(loop, name, but=target):
+                given = [tensor for value in self.model.values(arg.value) for tensor in _tensors(value)]
+                made = _tensors(parts[names.index(name)])
+                if made and all(tensor.grad is Tri.YES for tensor in made):
+                    return any(tensor.grad is not Tri.NO for tensor in given)
+        return False
+
+    def _is_trained(self, event: Event) -> bool:
+        """Whether each pass runs a backward pass that frees the graph."""
+        return any(
+            other.kind == "backward"
+            and other.turns == event.turns
+            and isinstance(other.detail, Backward)
+            and other.detail.keeps_graph is Tri.NO
+            and runs_with(other, event)
+            for other in self.model.training.within(event.turns[-1])
+        )
+
+    def _check_sum(self, events: list[Event]) -> None:
+        """`total += loss; total.backward()` in each pass, where nothing resets the sum."""
+        for event in events:
+            if not event.text or not event.turns or not isinstance(event.detail, Backward):
+                return
+            if event.detail.keeps_graph is not Tri.NO:
+                return
+            summed = [
+                other
+                for other in self.model.training.within(event.turns[-1])
+                if other.kind == "accumulate"
+                and other.text == event.text
+                and other.turns == event.turns
+                and other.active == event.active
+                and runs_with(event, other)
+            ]
+            if not summed or self._is_reset(summed[0], event.text):
+                return
+        place = self.model.place(events[0])
+        if place is not None:
+            self.report(
+                place,
+                f"`{events[0].text}` holds the losses of the batches before, whose graphs are freed",
+                help="call `backward()` on the loss of this batch",
+            )
+
+    def _is_reset(self, summed: Event, name: str) -> bool:
+        assert isinstance(summed.detail, Accumulation)
+        if not isinstance(summed.node, cst.AugAssign):
+            return True
+        loop = summed.loops[-1]
+        return isinstance(loop, (cst.For, cst.While)) and assigned_in(loop, name, but=summed.node)
+
+    def _check_kept(self, events: list[Event]) -> None:
+        """`retain_graph=True` where no other backward pass goes through the graph."""
+        for event in events:
+            if not isinstance(event.detail, Backward) or event.detail.keeps_graph is not Tri.YES or not event.turns:
+                return
+            within = self.model.training.within(event.turns[-1])
+            if any(other.kind in ("backward", "engine", "escape") and other.node is not event.node for other in within):
+                return
+            if not any(other.kind == "step" and other.turns == event.turns for other in within):
+                return
+            if any(other.kind == "accumulate" for other in within):
+                return
+        if any(True for _ in self.model.calls_of(*GRADIENTS)):
+            return
+        place = self.model.place(events[0])
+        if place is not None:
+            self.report(
+                place,
+                "the graph is kept, and no other backward pass goes through it",
+                help="leave out `retain_graph`; where that raises, detach what is carried over from batch to batch",
+                severity=Severity.INFO,
+            )
+
+
+def _tensors(value: Value) -> list[Tensor]:
+    """The tensors among a value and the parts of tuples in it."""
+    found: list[Tensor] = []
+    for option in alternatives(value):
+        if isinstance(option, Tensor):
+            found.append(option)
+        elif isinstance(option, TupleOf):
+            for item in option.items:
+                found.extend(_tensors(item))
+    return found

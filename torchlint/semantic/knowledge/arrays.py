@@ -1,0 +1,301 @@
+"""The shapes and dtypes of numpy's arrays, pandas' columns and scikit-learn's data sets, as far as a call tells them.
+
+A column of a table, `df["price"]`, has one dimension; several, `df[["price"]]`, have two.
+"""
+
+from typing import TYPE_CHECKING
+
+from torchlint.semantic import objects, shapes
+from torchlint.semantic.instances import allocate
+from torchlint.semantic.knowledge.contract import Transfer
+from torchlint.semantic.knowledge.shapes import of_data
+from torchlint.semantic.shapes import MANY, Dim, Shape
+from torchlint.semantic.tables import FRAME, SERIES
+from torchlint.semantic.values import (
+    NONE,
+    UNKNOWN,
+    Array,
+    Const,
+    Instance,
+    ListRef,
+    Scalar,
+    Symbol,
+    Tensor,
+    TupleOf,
+    Value,
+)
+
+if TYPE_CHECKING:
+    from torchlint.semantic.facts import Call
+    from torchlint.semantic.interpret import Interpreter
+
+# Methods that give a table or column like the one that they are called on.
+SAME = ("astype", "copy", "dropna", "fillna", "head", "reset_index", "round", "sample", "sort_index", "tail")
+SAME_FRAME = (*SAME, "drop", "drop_duplicates", "query", "rename", "replace", "set_index", "sort_values")
+SAME_SERIES = (*SAME, "abs", "apply", "clip", "map", "replace", "shift")
+READERS = ("read_csv", "read_excel", "read_parquet", "read_feather", "read_table")
+_DTYPES = {
+    "int": "int64",
+    "float": "float64",
+    "bool": "bool",
+    "double": "float64",
+    "single": "float32",
+    "half": "float16",
+    "long": "int64",
+}
+_KNOWN = frozenset({
+    "float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "bool",
+})  # fmt: skip
+# Generators of scikit-learn that give samples and one target for each, and the dtype of the targets.
+GENERATED = {
+    "make_blobs": "int64",
+    "make_circles": "int64",
+    "make_classification": "int64",
+    "make_moons": "int64",
+    "make_gaussian_quantiles": "int64",
+}
+LOADED = {
+    "load_iris": "int64",
+    "load_wine": "int64",
+    "load_digits": "int64",
+    "load_breast_cancer": "int64",
+    "load_diabetes": "float64",
+    "fetch_california_housing": "float64",
+}
+BUNCH = "sklearn.utils.Bunch"
+SCALERS = ("StandardScaler", "MinMaxScaler", "RobustScaler", "MaxAbsScaler", "Normalizer")
+
+
+def dtype_of(value: Value | None) -> str | None:
+    """The dtype that a value names to numpy: `np.float32`, `"float32"`, `float`."""
+    if isinstance(value, Symbol):
+        name = value.name.removeprefix("numpy.").removeprefix("builtins.")
+    elif isinstance(value, Const) and isinstance(value.value, str):
+        name = value.value
+    else:
+        return None
+    return name if name in _KNOWN else _DTYPES.get(name)
+
+
+def _told(call: "Call", index: int | None, default: str | None) -> str | None:
+    """The dtype that a call is told, else the default."""
+    told = call.argument(index, "dtype")
+    return default if told is None or told == NONE else dtype_of(told)
+
+
+def _int(value: Value | None) -> int | None:
+    known = isinstance(value, Const) and type(value.value) is int and not value.assumed
+    return value.value if known and isinstance(value, Const) else None
+
+
+def _size(machine: "Interpreter", value: Value | None) -> Shape | None:
+    """The shape that `size=` or a first argument says: `3`, `(3, 4)`; one number where it is not given."""
+    if value is None or value == NONE:
+        return shapes.SCALAR
+    if isinstance(value, Scalar) or (isinstance(value, Const) and type(value.value) is int):
+        return Shape((_int(value),))
+    items = objects.exact_items(machine, value)
+    return Shape(tuple(map(_int, items))) if items is not None else None
+
+
+def _filled(machine: "Interpreter", call: "Call") -> Value:
+    """`zeros`, `ones`, `empty`"""
+    shape = _size(machine, call.argument(0, "shape"))
+    return Array(machine.here(call.node), shape, _told(call, 1, "float64"))
+
+
+def _array(machine: "Interpreter", call: "Call") -> Value:
+    """`array`, `asarray`: of numbers in lists, or of another array."""
+    given = call.argument(0, "object", "a")
+    shape = of_data(machine, given) if given is not None and not isinstance(given, Tensor) else None
+    dtype = given.dtype if isinstance(given, Array) else None
+    return Array(machine.here(call.node), shape, _told(call, 1, dtype))
+
+
+def _like(machine: "Interpreter", call: "Call") -> Value:
+    given = call.argument(0, "a")
+    if not isinstance(given, Array):
+        return Array(machine.here(call.node))
+    return Array(machine.here(call.node), given.shape, _told(call, 1, given.dtype))
+
+
+def _counted(machine: "Interpreter", call: "Call") -> Value:
+    """`arange`, `linspace`: one dimension."""
+    integers = all(_int(value) is not None for value in call.arguments.positional)
+    is_range = (call.name or "").endswith("arange")
+    known = bool(call.arguments.positional) and not call.arguments.keywords
+    default = "int64" if is_range and integers and known else "float64" if not is_range else None
+    return Array(machine.here(call.node), Shape((None,)), _told(call, None, default))
+
+
+def _drawn_by_dims(machine: "Interpreter", call: "Call") -> Value:
+    """`random.rand(3, 4)`"""
+    dims = call.arguments.positional
+    if not dims or not call.arguments.complete:
+        return UNKNOWN
+    return Array(machine.here(call.node), Shape(tuple(map(_int, dims))), "float64")
+
+
+def _drawn_by_size(at: int, dtype: str) -> Transfer:
+    """`random.normal(0, 1, size=(3, 4))`"""
+
+    def transfer(machine: "Interpreter", call: "Call") -> Value:
+        size = call.argument(at, "size")
+        if size is None or size == NONE or not call.arguments.complete:
+            return UNKNOWN
+        return Array(machine.here(call.node), _size(machine, size), dtype)
+
+    return transfer
+
+
+# -- methods of arrays -------------------------------------------------------------------------------------------------
+
+
+def _astype(machine: "Interpreter", call: "Call") -> Value:
+    given = call.receiver
+    shape = given.shape if isinstance(given, Array) else None
+    return Array(machine.here(call.node), shape, dtype_of(call.argument(0, "dtype")))
+
+
+def _method(machine: "Interpreter", call: "Call") -> Value:
+    """Methods that only reorder what an array holds."""
+    given, name = call.receiver, (call.name or "").rpartition(".")[2]
+    before = given.shape if isinstance(given, Array) else None
+    dtype = given.dtype if isinstance(given, Array) else None
+    shape: Shape | None = None
+    if name == "copy":
+        shape = before
+    elif name in ("flatten", "ravel"):
+        shape = shapes.flattened(before, 0, -1)
+    elif name == "reshape":
+        sizes = call.arguments.positional
+        if len(sizes) == 1:
+            items = objects.exact_items(machine, sizes[0])
+            sizes = items if items is not None else sizes
+        if sizes and all(isinstance(size, (Const, Scalar)) for size in sizes):
+            shape = shapes.reshaped(before, tuple(map(_int, sizes)))
+    elif name == "squeeze":
+        where = call.argument(0, "axis")
+        axis = _int(where)
+        if where is None or axis is not None:
+            shape = shapes.squeezed(before, None if axis is None else (axis,))
+    return Array(machine.here(call.node), shape, dtype)
+
+
+# -- tables ------------------------------------------------------------------------------------------------------------
+
+
+def _table(machine: "Interpreter", call: "Call") -> Value:
+    if call.arguments.keywords.keys() & {"chunksize", "iterator", "squeeze"}:
+        return UNKNOWN
+    return allocate(machine, call.node, None, FRAME, call.arguments)
+
+
+def _itself(machine: "Interpreter", call: "Call") -> Value:
+    inplace = call.argument(None, "inplace")
+    return call.receiver if call.receiver is not None and inplace is None else UNKNOWN
+
+
+def _column(machine: "Interpreter", call: "Call") -> Value:
+    """`df.pop("price")`"""
+    return allocate(machine, call.node, None, SERIES, call.arguments)
+
+
+def _to_numpy(machine: "Interpreter", call: "Call") -> Value:
+    columns = isinstance(call.receiver, Instance) and call.receiver.symbol == FRAME
+    return Array(machine.here(call.node), Shape((MANY, None) if columns else (MANY,)), _told(call, 0, None))
+
+
+# -- scikit-learn ------------------------------------------------------------------------------------------------------
+
+
+def _samples(machine: "Interpreter", call: "Call") -> Value:
+    """`X, y = make_circles(...)`"""
+    name = (call.name or "").rpartition(".")[2]
+    if call.argument(None, "return_X_y", "return_distributions", "return_centers", "as_frame") is not None:
+        return UNKNOWN
+    origin = machine.here(call.node)
+    given = call.argument(0, "n_samples")
+    count: Dim = _int(given)
+    count = MANY if count is None and not isinstance(given, (TupleOf, ListRef)) else count
+    features = Array(origin, Shape((count, None)), "float64")
+    if name == "make_regression":
+        if call.argument(None, "n_targets", "coef") is not None or len(call.arguments.positional) > 3:
+            return UNKNOWN
+        return TupleOf((features, Array(origin, Shape((count,)), "float64")), origin)
+    return TupleOf((features, Array(origin, Shape((count,)), GENERATED[name])), origin)
+
+
+def _bundle(machine: "Interpreter", call: "Call") -> Value:
+    """`load_iris()`, an object with `data` and `target`, or both as a tuple."""
+    name = (call.name or "").rpartition(".")[2]
+    if call.argument(None, "as_frame") is not None or not call.arguments.complete:
+        return UNKNOWN
+    origin = machine.here(call.node)
+    data, target = Array(origin, Shape((MANY, None)), "float64"), Array(origin, Shape((MANY,)), LOADED[name])
+    both = call.argument(None, "return_X_y")
+    if both == Const(True):
+        return TupleOf((data, target), origin)
+    if both is not None or call.arguments.positional:
+        return UNKNOWN
+    bundle = allocate(machine, call.node, None, BUNCH, call.arguments)
+    bundle.base["data"], bundle.base["target"] = data, target
+    return bundle
+
+
+def _split(machine: "Interpreter", call: "Call") -> Value:
+    """`train_test_split(X, y)`: of each two parts of it."""
+    if not call.arguments.complete or call.arguments.tail:
+        return UNKNOWN
+    parts = [part for value in call.arguments.positional for part in (_part(value),) * 2]
+    return TupleOf(parts, machine.here(call.node))
+
+
+def _part(value: Value) -> Value:
+    """Some rows of an array, a tensor or a table."""
+    if isinstance(value, Instance):
+        return value if value.symbol in (FRAME, SERIES) else UNKNOWN
+    if not isinstance(value, (Array, Tensor)):
+        return UNKNOWN
+    shape = value.shape
+    rows = Shape((MANY, *shape.dims[1:])) if shape is not None and shape.dims and not shape.open else None
+    return value.of_shape(rows) if isinstance(value, Tensor) else Array(value.origin, rows, value.dtype)
+
+
+def _scaled(machine: "Interpreter", call: "Call") -> Value:
+    given = call.argument(0, "X")
+    rows: Dim = None
+    columns: Dim = None
+    if isinstance(given, Array) and given.shape is not None and given.shape.rank == 2:
+        rows, columns = given.shape.dims
+    elif isinstance(given, Instance) and given.symbol == FRAME:
+        rows = MANY
+    return Array(machine.here(call.node), Shape((rows, columns)), None)
+
+
+_SK = "sklearn.datasets."
+TRANSFERS: dict[str, Transfer] = {
+    **dict.fromkeys(("numpy.zeros", "numpy.ones", "numpy.empty"), _filled),
+    **dict.fromkeys(("numpy.array", "numpy.asarray"), _array),
+    **dict.fromkeys(("numpy.zeros_like", "numpy.ones_like"), _like),
+    **dict.fromkeys(("numpy.arange", "numpy.linspace"), _counted),
+    **dict.fromkeys(("numpy.random.rand", "numpy.random.randn"), _drawn_by_dims),
+    "numpy.random.randint": _drawn_by_size(2, "int64"),
+    "numpy.random.normal": _drawn_by_size(2, "float64"),
+    "numpy.random.uniform": _drawn_by_size(2, "float64"),
+    "numpy.ndarray.astype": _astype,
+    **{f"numpy.ndarray.{name}": _method for name in ("copy", "flatten", "ravel", "reshape", "squeeze")},
+    **{f"pandas.{name}": _table for name in READERS},
+    **{f"{FRAME}.{name}": _itself for name in SAME_FRAME},
+    **{f"{SERIES}.{name}": _itself for name in SAME_SERIES},
+    f"{FRAME}.pop": _column,
+    **{f"{symbol}.to_numpy": _to_numpy for symbol in (FRAME, SERIES)},
+    **{f"{_SK}{name}": _samples for name in (*GENERATED, "make_regression")},
+    **{f"{_SK}{name}": _bundle for name in LOADED},
+    "sklearn.model_selection.train_test_split": _split,
+    **{
+        f"sklearn.preprocessing.{name}.{method}": _scaled
+        for name in SCALERS
+        for method in ("fit_transform", "transform")
+    },
+}

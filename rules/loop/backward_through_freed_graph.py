@@ -1,3 +1,5 @@
+from collections.abc import Sequence
+
 import libcst as cst
 
 from torchlint.diagnostic import Category, Severity
@@ -175,7 +177,7 @@ class BackwardThroughFreedGraph(Rule):
                 return
             if not any(other.kind == "step" and other.turns == event.turns for other in within):
                 return
-            if any(other.kind == "accumulate" for other in within):
+            if any(other.kind == "accumulate" for other in within) or not self._is_fresh(event, within):
                 return
         if any(True for _ in self.model.calls_of(*GRADIENTS)):
             return
@@ -187,6 +189,20 @@ class BackwardThroughFreedGraph(Rule):
                 help="leave out `retain_graph`; where that raises, detach what is carried over from batch to batch",
                 severity=Severity.INFO,
             )
+
+
+    def _is_fresh(self, event: Event, within: Sequence[Event]) -> bool:
+        """Whether all that goes into the models of a pass certainly has no graph from before it."""
+        forwards = [other for other in within if other.kind == "forward" and other.turns == event.turns]
+        for forward in forwards:
+            assert isinstance(forward.detail, Forward)
+            arguments = forward.detail.call.arguments
+            given = [tensor for value in arguments.positional for tensor in _tensors(value)]
+            if len(given) < len(arguments.positional) or arguments.keywords or arguments.tail:
+                return False
+            if any(tensor.grad is not Tri.NO for tensor in given):
+                return False
+        return len(forwards) == 1
 
 
 def _tensors(value: Value) -> list[Tensor]:

@@ -100,7 +100,8 @@ class SchedulerStepProtocol(Rule):
         event = events[0]
         call = event.detail
         place = self.model.place(event)
-        assert isinstance(call, Call) and isinstance(event.subject, Instance)
+        assert isinstance(call, Call)
+        assert isinstance(event.subject, Instance)
         if place is None:
             return
         problem = (

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from torchlint.semantic.values import TRUE, UNKNOWN, Const, DictRef, Entries, Instance, Value, alternatives
+from torchlint.semantic.written import written_argument
 
 if TYPE_CHECKING:
     from torchlint.semantic.facts import Call
@@ -89,6 +90,19 @@ def saves(model: "Model") -> Iterator[tuple["Call", Value, Value]]:
         saved, where = call.argument(0, "obj"), call.argument(1, "f")
         if saved is not None and where is not None and call.certain:
             yield call, saved, where
+
+
+def is_written_here(model: "Model", load: "Call") -> bool:
+    """Whether this very script writes the file that it loads: where it saves is where it loads."""
+    where, arg = load.argument(0, "f"), written_argument(load.node, 0, "f")
+    for saving, _, name in saves(model):
+        other = written_argument(saving.node, 1, "f")
+        if isinstance(where, Const) and where == name:
+            return True
+        if arg is not None and other is not None:
+            if model.module.code_for_node(arg.value) == model.module.code_for_node(other.value):
+                return True
+    return False
 
 
 def is_test(model: "Model") -> bool:

@@ -43,6 +43,7 @@ from torchlint.semantic.values import (
     ListRef,
     OneOf,
     Origin,
+    ParameterOf,
     Scalar,
     Symbol,
     Tensor,
@@ -252,14 +253,16 @@ class Interpreter:
         value = self.eval(node.value)
         given = type(node.value)
         if given is cst.BinaryOperation and self.loops:
-            self._note_sum(node.targets[0].target, node.value)  # type: ignore[arg-type]
+            self._note_sum(node, node.targets[0].target, node.value)  # type: ignore[arg-type]
         for target in node.targets:
             self.bind(target.target, value)
         if given is cst.Call and self.facts is not None:
             self.facts.assigned[id(node.value)] = node.targets[0].target
 
-    def _note_sum(self, target: cst.BaseExpression, node: cst.BinaryOperation) -> None:
-        """`total = total + loss`"""
+    def _note_sum(self, statement: cst.Assign, target: cst.BaseExpression, node: cst.BinaryOperation) -> None:
+        """`total = total + loss`, `w = w - lr * w.grad`"""
+        if isinstance(node.operator, cst.Subtract):
+            training.rebound(self, statement, target, node)
         if isinstance(node.operator, cst.Add) and dotted(target):
             for side, other in ((node.left, node.right), (node.right, node.left)):
                 if dotted(side) == dotted(target):
@@ -273,6 +276,8 @@ class Interpreter:
     def _aug_assign(self, node: cst.AugAssign) -> None:
         left = self.eval(node.target)
         right = self.eval(node.value)
+        if type(left) is Tensor or type(left) is ParameterOf:
+            training.written_to(self, node, node.target, left)
         if type(right) is Tensor and self.loops and type(node.operator) is cst.AddAssign:
             training.accumulated(self, node, node.target, left, right)
         result = objects.augmented(self, left, type(node.operator).__name__, right, node)

@@ -88,6 +88,9 @@ def _given(call: Call) -> tuple[Value | None, Value | None]:
 
 def _is_of_this_file(model: "Model", call: Call) -> bool:
     """Whether a loss that another file computes is this file's doing: it chose the criterion, or the model."""
+    if call.origin.unit is model.unit:
+        # Something outside the project calls the loss, such as `functools.partial`.
+        return True
     if call.receiver is not None and call.receiver.origin is not None:
         return call.receiver.origin.unit is model.unit
     scores = call.argument(0, "input", "log_probs")

@@ -22,6 +22,7 @@ from torchlint.semantic.single_batches import SingleBatch
 from torchlint.semantic.steps import Protocol
 from torchlint.semantic.stretches import Stretch
 from torchlint.semantic.values import (
+    FROZEN,
     UNKNOWN,
     Cell,
     ClassInfo,
@@ -137,6 +138,11 @@ class Model:
     def global_value(self, name: str) -> Value:
         """What a name of the module means when all has run; `UNKNOWN` where it is not bound or not certain."""
         return self.held(self.unit.frame, name)
+
+    def may_be_frozen(self, module: Instance) -> bool:
+        """Whether anything may ever have told the parameters of a module not to require grad."""
+        value = self.held(module, FROZEN)
+        return not (isinstance(value, Const) and value.value is Tri.NO)
 
     def held_objects(self, value: Value) -> Iterator[Instance]:
         """An object and all that it holds in attributes, constructor arguments and containers, nearest first."""

@@ -271,7 +271,10 @@ def set_item(machine: "Interpreter", owner: Value, target: cst.Subscript, value:
                 machine.write(owner, CONTENT, Items(tuple(changed)))
             else:
                 machine.write(owner, CONTENT, Items(None, join(held.any, value)))
+    elif isinstance(owner, ParameterOf):
+        training.written_to(machine, target, target.value, owner)
     elif isinstance(owner, Tensor) and isinstance(target.value, (cst.Name, cst.Attribute)):
+        training.written_to(machine, target, target.value, owner)
         written = as_tensor(machine, value)
         grad = owner.grad
         if grad is Tri.NO and machine.grad_mode() is not Tri.NO and not isinstance(value, (Const, Scalar, Array)):

@@ -51,3 +51,16 @@ def stands_in(node: cst.CSTNode, outer: cst.CSTNode) -> bool:
             return True
         pending.extend(parts(inner))
     return False
+
+
+def line_of(outer: cst.CSTNode, node: cst.CSTNode) -> cst.SimpleStatementLine | None:
+    """The line in a block that consists of the one statement that a node is part of; None for any other node."""
+    pending = [outer]
+    while pending:
+        inner = pending.pop()
+        if isinstance(inner, cst.SimpleStatementLine):
+            if stands_in(node, inner):
+                return inner if len(inner.body) == 1 else None
+        else:
+            pending.extend(parts(inner))
+    return None

@@ -1,11 +1,12 @@
 """Expressions that are meant to keep a model's weights as they are, and share them with the model instead."""
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 import libcst as cst
 
 from torchlint.semantic.checkpoints import STATE_DICT, is_live_state, owner
-from torchlint.semantic.flow import dotted, own_nodes
+from torchlint.semantic.flow import dotted
 from torchlint.semantic.instances import is_module
 from torchlint.semantic.parts import parts
 from torchlint.semantic.values import DEVICE, Device, DeviceValue, Instance, Value
@@ -55,6 +56,9 @@ def _call(model: "Model", node: cst.Call) -> Shared | None:
     values = model.values(node)
     if values and all(map(is_live_state, values)):
         return Shared(node, "state", _named(node), _instance(values[0]))
+    if not values and isinstance(node.func, cst.Attribute) and node.func.attr.value == "state_dict" and not node.args:
+        # It never ran, as far as is known, and its text leaves no doubt.
+        return Shared(node, "state", _named(node))
     for call in model.calls(node):
         given = call.argument(0, "x")
         first = node.args[0].value if node.args else None
@@ -121,11 +125,12 @@ def _named(node: cst.BaseExpression) -> str:
     return ""
 
 
-def binds(block: cst.FunctionDef | cst.For | cst.While, name: str) -> bool:
-    """Whether a loop or function assigns a name such as `self.model`, or the variable that it starts with."""
+def binds(block: cst.CSTNode, name: str) -> int:
+    """How many statements of a loop, function or module assign a name such as `self.model`, or the variable that it
+    starts with; those of functions in it are left out."""
     roots = {name, name.partition(".")[0]}
-    body = own_nodes(block) if isinstance(block, cst.FunctionDef) else _own(block)
-    for node in body:
+    count = 0
+    for node in _own(block):
         targets: list[cst.BaseExpression] = []
         if isinstance(node, cst.Assign):
             targets = [target.target for target in node.targets]
@@ -133,17 +138,14 @@ def binds(block: cst.FunctionDef | cst.For | cst.While, name: str) -> bool:
             targets = [node.target]
         for target in targets:
             flat = [e.value for e in target.elements] if isinstance(target, (cst.Tuple, cst.List)) else [target]
-            if any(dotted(item) in roots for item in flat):
-                return True
-    return False
+            count += any(dotted(item) in roots for item in flat)
+    return count
 
 
-def _own(loop: cst.For | cst.While) -> list[cst.CSTNode]:
-    found: list[cst.CSTNode] = []
-    pending: list[cst.CSTNode] = [loop]
+def _own(block: cst.CSTNode) -> Iterator[cst.CSTNode]:
+    pending = [block]
     while pending:
         node = pending.pop()
-        found.append(node)
-        if not isinstance(node, (cst.FunctionDef, cst.Lambda, cst.ClassDef)):
+        yield node
+        if node is block or not isinstance(node, (cst.FunctionDef, cst.Lambda, cst.ClassDef)):
             pending.extend(parts(node))
-    return found

@@ -50,4 +50,3 @@ def asks_for_shape(tests: tuple[cst.BaseExpression, ...]) -> bool:
             return True
         pending.extend(parts(node))
     return False
-

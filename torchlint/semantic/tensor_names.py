@@ -6,13 +6,11 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from torchlint.semantic.batches import TENSOR_DATASET
 from torchlint.semantic.datasets import collates_by_default
 from torchlint.semantic.flow import own_nodes
 from torchlint.semantic.knowledge import module_class
-from torchlint.semantic.loaders import is_loader
 from torchlint.semantic.parts import parts
-from torchlint.semantic.values import Array, Const, Instance, Iterated, Scalar, Tensor, Tri, TupleOf, Value
+from torchlint.semantic.values import Tensor, Tri, Value
 
 if TYPE_CHECKING:
     from torchlint.semantic.facts import Call
@@ -26,12 +24,6 @@ ONLY_TENSORS = frozenset({
 _KINDS = ("isinstance", "hasattr", "is_tensor", "type(", "ndarray", "numpy")
 # Modules that take something else as well.
 _OPEN = ("torch.nn.Sequential", "torch.nn.Identity", "torch.nn.DataParallel", "torch.nn.ModuleList")
-# Datasets that give an image and its class, which become tensors in a batch.
-_CLASSIFIED = frozenset({
-    "MNIST", "FashionMNIST", "KMNIST", "EMNIST", "QMNIST", "CIFAR10", "CIFAR100", "SVHN", "STL10", "ImageFolder",
-    "ImageNet", "USPS", "Omniglot", "Flowers102", "Food101", "OxfordIIITPet", "StanfordCars", "FGVCAircraft", "GTSRB",
-    "Caltech101", "Caltech256", "DTD", "EuroSAT", "Places365", "FakeData", "SEMEION", "Country211",
-})  # fmt: skip
 
 
 def asks_kind(model: "Model", call: "Call") -> bool:
@@ -40,8 +32,23 @@ def asks_kind(model: "Model", call: "Call") -> bool:
 
 
 def is_tensor_name(model: "Model", name: cst.Name, call: "Call") -> bool:
-    """Whether a name certainly stands for a tensor where a method of it is called."""
-    return _is_part_of_batch(model, name.value, call) or _is_used_as_tensor(model, name.value, call)
+    """Whether a name certainly stands for a tensor where its method `to` or `cuda` is called."""
+    return _is_collated(model, name.value, call.receiver) or _is_used_as_tensor(model, name.value, call)
+
+
+def _is_collated(model: "Model", name: str, receiver: Value | None) -> bool:
+    """Whether something comes out of a loader that puts samples together by torch's `default_collate`.
+
+    That gives tensors, and lists and dicts, which have no method `to`; only dicts of a class of their own may have one,
+    such as encoded text.
+    """
+    if not isinstance(receiver, Tensor) or not receiver.batch:
+        return False
+    text = model.unit.source.text
+    if any(word in text for word in ("tokeniz", "transformers", f"**{name}", f'{name}["', f"{name}['")):
+        return False
+    makers = [loader for loader in model.loaders if loader.instance.origin == receiver.origin]
+    return bool(makers) and all(loader.is_plain and collates_by_default(loader) is Tri.YES for loader in makers)
 
 
 def _is_used_as_tensor(model: "Model", name: str, call: "Call") -> bool:
@@ -95,53 +102,3 @@ def _takes_tensors(model: "Model", node: cst.Call) -> bool:
         if name.endswith(".forward") and not name.startswith(_OPEN):
             return module_class(name.removesuffix(".forward")) is not None
     return False
-
-
-def _is_part_of_batch(model: "Model", name: str, call: "Call") -> bool:
-    """Whether a loop over a loader unpacks its batches into this name and others, and this part is a tensor."""
-    for loop in reversed(call.loops):
-        if isinstance(loop, cst.For):
-            position = _position(loop.target, name)
-            if position is not None:
-                return _is_tensor_part(model, model.value(loop.iter), position)
-            if _is_name(loop.target, name):
-                return False
-    return False
-
-
-def _position(target: cst.BaseExpression, name: str) -> int | None:
-    """The place of a name in `x, y` or in the `(x, y)` of `i, (x, y)`; None where there is no such pattern."""
-    if not isinstance(target, (cst.Tuple, cst.List)):
-        return None
-    parts = [element.value for element in target.elements]
-    if len(parts) == 2 and isinstance(parts[1], (cst.Tuple, cst.List)):
-        return _position(parts[1], name)
-    return next((index for index, part in enumerate(parts) if _is_name(part, name)), None)
-
-
-def _is_tensor_part(model: "Model", iterated: Value, position: int) -> bool:
-    options = iterated.over if isinstance(iterated, Iterated) else (iterated,)
-    given = [option for option in options if is_loader(option)]
-    if len(given) != 1:
-        return False
-    loader = next((loader for loader in model.loaders if loader.instance is given[0]), None)
-    if loader is None or not loader.is_plain or collates_by_default(loader) is not Tri.YES:
-        return False
-    sources, complete = model.sources(loader)
-    return complete and bool(sources) and all(_gives_tensor(model, source, position) for source in sources)
-
-
-def _gives_tensor(model: "Model", dataset: Instance, position: int) -> bool:
-    """Whether a part of a dataset's samples becomes a tensor in a batch."""
-    if dataset.info is None:
-        symbol = dataset.symbol or ""
-        if symbol == TENSOR_DATASET:
-            return position < len(dataset.arguments.positional)
-        return symbol.startswith("torchvision.datasets.") and symbol.rpartition(".")[2] in _CLASSIFIED and position < 2
-    sample = model.sample(dataset)
-    part = sample.items[position] if isinstance(sample, TupleOf) and position < len(sample.items) else None
-    if isinstance(part, Const):
-        return isinstance(part.value, (int, float))
-    if isinstance(part, Scalar):
-        return part.kind in ("int", "float", "number", "bool")
-    return isinstance(part, (Tensor, Array))

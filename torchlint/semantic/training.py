@@ -11,6 +11,8 @@ Kinds of events, each with what their `detail` is:
 - `train`, `eval`: a module is put into that mode; `mode`: into one that is not known
 - `replace`: a module that another one holds is replaced by another (the new one)
 - `accumulate`: a tensor that autograd follows is added to something, or appended to a list (`Accumulation`)
+- `rebound`: a name of a tensor that requires grad is bound to the result of an update: `w = w - lr * w.grad`
+- `write`: a tensor that requires grad is written to in place by a statement, while autograd records
 - `escape`: something that is not known got hold of the subject: it may do anything to its gradients
 
 The subject is an object where it is known; otherwise it is `UNKNOWN`, and `text` is how the code names it.
@@ -23,6 +25,7 @@ import libcst as cst
 from torchlint.semantic.flow import dotted
 from torchlint.semantic.instances import is_module, submodules
 from torchlint.semantic.knowledge import module_class
+from torchlint.semantic.parts import parts
 from torchlint.semantic.values import CONTENT as HELD
 from torchlint.semantic.values import (
     NONE,
@@ -399,6 +402,31 @@ def accumulated(
     """`total += loss`, `losses.append(loss)`"""
     if machine.loops and isinstance(value, Tensor) and value.grad is Tri.YES and machine.grad_mode() is Tri.YES:
         machine.event("accumulate", value, node, dotted(target), Accumulation(target, before))
+
+
+def rebound(machine: "Interpreter", node: cst.Assign, target: cst.BaseExpression, update: cst.BinaryOperation) -> None:
+    """`w = w - lr * w.grad`"""
+    name = dotted(target)
+    if name and dotted(update.left) == name and mentions_gradient(update.right, name):
+        machine.event("rebound", machine.eval_quietly(target), node, name)
+
+
+def mentions_gradient(node: cst.CSTNode, name: str) -> bool:
+    """Whether an expression uses the gradient of something that has a plain name: `lr * w.grad`."""
+    pending = [node]
+    while pending:
+        inner = pending.pop()
+        if isinstance(inner, cst.Attribute) and inner.attr.value == "grad" and dotted(inner.value) == name:
+            return True
+        pending.extend(parts(inner))
+    return False
+
+
+def written_to(machine: "Interpreter", node: cst.CSTNode, target: cst.BaseExpression, value: Value) -> None:
+    """`w -= ...`, `w[0] = ...`"""
+    if isinstance(value, ParameterOf) or (isinstance(value, Tensor) and value.grad is Tri.YES):
+        if machine.grad_mode() is Tri.YES:
+            machine.event("write", value, node, dotted(target))
 
 
 def _text(call: "Call") -> str:

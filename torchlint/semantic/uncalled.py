@@ -7,7 +7,7 @@ import libcst as cst
 from torchlint.semantic.flow import dotted
 from torchlint.semantic.knowledge import is_tensor_method, kind
 from torchlint.semantic.training import SCALERS, is_optimizer, is_scheduler
-from torchlint.semantic.values import UNKNOWN, Instance, Method, ParameterOf, Symbol, Tensor, Value
+from torchlint.semantic.values import UNKNOWN, Instance, Method, OneOf, ParameterOf, Symbol, Tensor, Value, alternatives
 
 if TYPE_CHECKING:
     from torchlint.semantic.model import Model
@@ -35,7 +35,8 @@ class Uncalled(NamedTuple):
 def uncalled(model: "Model", node: cst.BaseExpression) -> Uncalled | None:
     """The method that an expression certainly is, in each context in which it runs."""
     found: Uncalled | None = None
-    for value in model.values(node):
+    options = [option for value in model.values(node) for option in alternatives(value)]
+    for value in options:
         this = method(value)
         if this is None or (found is not None and found != this):
             return None
@@ -45,6 +46,9 @@ def uncalled(model: "Model", node: cst.BaseExpression) -> Uncalled | None:
 
 def method(value: Value) -> Uncalled | None:
     """The method of a torch object that a value is; None for anything else."""
+    if type(value) is OneOf:
+        found = {method(option) for option in value.values}
+        return found.pop() if len(found) == 1 else None
     if type(value) is not Method:
         return None
     owner, name = value.receiver, value.attribute

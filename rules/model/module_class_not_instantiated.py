@@ -13,9 +13,9 @@ CONTAINERS = frozenset({"torch.nn.Sequential", "torch.nn.ModuleList"})
 class ModuleClassNotInstantiated(Rule):
     """Checks for an `nn.Module` class used where an instance is needed, or constructed from a tensor.
 
-    Reported are classes, functions and lists as elements of `nn.Sequential` and `nn.ModuleList`, layers and
-    losses whose constructor is given the data (`nn.ReLU(x)`, `nn.CrossEntropyLoss(output, target)`,
-    `self.act = nn.GELU` and then `self.act(x)`), and a `nn.ModuleList` that is called.
+    Reported are classes, functions and lists as elements of `nn.Sequential` and `nn.ModuleList`, layers whose
+    constructor is given the data (`nn.ReLU(x)`, `self.act = nn.GELU` and then `self.act(x)`), and a `nn.ModuleList`
+    that is called. Of losses, `loss-class-called-with-tensors` tells.
 
     ## Why is this bad?
     Containers raise `TypeError: torch.nn.modules.activation.ReLU is not a Module subclass`. A constructor that
@@ -153,17 +153,7 @@ class ModuleClassNotInstantiated(Rule):
             return
         tensors = [isinstance(value, Tensor) for value in given]
         short = name.rpartition(".")[2]
-        if known.is_loss:
-            # The first parameter of several losses is a tensor of weights.
-            if len(given) < 2 or not (tensors[0] and tensors[1]):
-                return
-            self.report(
-                node,
-                f"`nn.{short}` is constructed from the predictions and targets",
-                help=f"construct the loss first: `nn.{short}()(...)`",
-                fix=self._call_instance(node, Applicability.SAFE) if not call.arguments.keywords else None,
-            )
-        elif tensors[0] and name.startswith("torch.nn.") and not self._takes_tensor(name):
+        if tensors[0] and name.startswith("torch.nn.") and not known.is_loss and not self._takes_tensor(name):
             accepted = signature(name)
             # `*args` is that of nn.Module, which takes none.
             raises = accepted is not None and [parameter.name for parameter in accepted.parameters[:1]] in (

@@ -13,7 +13,7 @@ from torch import nn
 from torchlint.parse import parse
 from torchlint.semantic.model import Model
 from torchlint.semantic.project import Unit
-from torchlint.semantic.shapes import Shape
+from torchlint.semantic.shapes import MANY, SCALAR, Shape, broadcast, disagree, join, stretches
 from torchlint.semantic.values import Tensor
 from torchlint.source import Source
 
@@ -54,8 +54,7 @@ class Programs:
         return ", ".join(self.number() for _ in range(self.random.randint(low, 4)))
 
     def made(self) -> str:
-        pick = self.random.choice
-        return pick([
+        choices: list[Callable[[], str]] = [
             lambda: f"torch.zeros({self.sizes()})",
             lambda: f"torch.randn(({self.sizes()},))",
             lambda: f"torch.ones(size=[{self.sizes()}])",
@@ -70,7 +69,8 @@ class Programs:
             lambda: f"torch.linspace(0, 1, {self.number()})",
             lambda: f"torch.eye({self.number()})",
             lambda: f"torch.empty(*[{self.sizes()}], {self.number()})",
-        ])()  # fmt: skip
+        ]
+        return self.random.choice(choices)()
 
     def step(self) -> str:
         name, other = self.random.choice(self.pool[-40:]), self.random.choice(self.pool[-40:])
@@ -119,7 +119,8 @@ class Programs:
             lambda: f"nn.BatchNorm1d({x.shape[1]})({name})",
             lambda: f"nn.BatchNorm2d({x.shape[1]})({name})",
             lambda: f"nn.Sequential(nn.Flatten(), nn.Linear({x[0].numel()}, {self.number()}), nn.ReLU())({name})",
-            lambda: f"nn.Conv2d({x.shape[-3]}, {self.number()}, {self.number(1, 3)}, padding={self.number(0, 2)})({name})",
+            lambda: f"nn.Conv2d({x.shape[-3]}, {self.number()}, {self.number(1, 3)}, padding={self.number(0, 2)})"
+            f"({name})",
             lambda: f"nn.Conv2d({x.shape[-3]}, 4, (1, 3), 2, 1)({name})",
             lambda: f"nn.Conv2d({x.shape[-3]}, 4, 3, padding='same')({name})",
             lambda: f"nn.Conv1d({x.shape[-2]}, {self.number()}, 2, stride=2)({name})",
@@ -170,8 +171,7 @@ def model_of(code: str) -> Model:
 def assigned(model: Model) -> Iterator[Any]:
     """What each assignment of the module assigns."""
     for line in model.module.body:
-        assert isinstance(line, cst.SimpleStatementLine)
-        if isinstance(line.body[0], cst.Assign):
+        if isinstance(line, cst.SimpleStatementLine) and isinstance(line.body[0], cst.Assign):
             yield model.value(line.body[0].value)
 
 
@@ -190,3 +190,146 @@ def test_shapes_are_those_of_torch() -> None:
             assert says(shape, tuple(tensor.shape)), f"{text}: {shape}, on torch {tuple(tensor.shape)}"
     assert known > 0.85 * CALLS
     assert exact > 0.5 * CALLS
+
+
+IMPORTS = """
+import torch
+import torch.nn as nn
+import numpy as np
+import pandas as pd
+from torch.utils.data import ConcatDataset, DataLoader, Dataset, Subset, TensorDataset, random_split
+class Own(Dataset):
+    def __init__(self, labels=None):
+        self.labels = labels
+    def __getitem__(self, index):
+        label = self.labels[index]
+        return {"image": torch.zeros(3, 4), "index": index, "float": float(label), "int": int(label),
+            "one": torch.tensor(int(label)), "list": [1, 2.0], "name": str(label), "any": label}
+batch = next(iter(DataLoader(Own(), batch_size=4)))
+both = TensorDataset(torch.randn(20, 3), torch.arange(20))
+x, y = next(iter(DataLoader(both, 5)))
+df = pd.read_csv("table.csv")
+"""
+N = MANY
+VALUES = [
+    ("batch['image']", Shape((N, 3, 4)), "float32"),
+    ("batch['index']", Shape((N,)), "int64"),
+    ("batch['float']", Shape((N,)), "float64"),
+    ("batch['int']", Shape((N,)), "int64"),
+    ("batch['one']", Shape((N,)), "int64"),
+    ("batch['list'][1]", Shape((N,)), "float64"),
+    ("batch['any']", None, None),
+    ("x", Shape((N, 3)), "float32"),
+    ("y", Shape((N,)), "int64"),
+    ("next(iter(DataLoader(both)))[1]", Shape((1,)), "int64"),
+    ("next(iter(DataLoader(Subset(both, [0, 1]), batch_size=2)))[0]", Shape((N, 3)), "float32"),
+    ("next(iter(DataLoader(random_split(both, [10, 10])[0], batch_size=2)))[0]", Shape((N, 3)), "float32"),
+    ("next(iter(DataLoader(ConcatDataset([both, both]), batch_size=2)))[1]", Shape((N,)), "int64"),
+    ("next(iter(DataLoader(both, batch_size=4, collate_fn=print)))", None, None),
+    ("next(iter(DataLoader(both, batch_size=None)))", None, None),
+    ("torch.tensor(df['a'].values, dtype=torch.float)", Shape((N,)), "float32"),
+    ("torch.tensor(df[['a']].values)", Shape((N, None)), None),
+    ("torch.from_numpy(df.iloc[:, -1].to_numpy())", Shape((N,)), None),
+    ("torch.from_numpy(df.iloc[:, :-1].values)", Shape((N, None)), None),
+    ("torch.from_numpy(np.zeros((4, 2)))", Shape((4, 2)), "float64"),
+    ("torch.from_numpy(np.random.randn(4, 2).astype(np.float32)[:, 0])", Shape((4,)), "float32"),
+    ("torch.as_tensor(np.array([[1], [2]])).T", Shape((1, 2)), None),
+    ("torch.tensor([1, 2.0])", Shape((2,)), "float32"),
+    ("torch.tensor([[True], [False]])", Shape((2, 1)), "bool"),
+    ("torch.tensor(3)", SCALAR, "int64"),
+    ("torch.full((2,), 1)", Shape((2,)), "int64"),
+    ("torch.arange(4)", Shape((4,)), "int64"),
+    ("torch.arange(0, 1, 0.5)", Shape((None,)), "float32"),
+    ("torch.LongTensor([1, 2]).type(torch.FloatTensor)", Shape((2,)), "float32"),
+    ("torch.zeros(2, dtype=unknown)", Shape((2,)), None),
+    ("torch.zeros_like(y)", Shape((N,)), "int64"),
+    ("nn.functional.one_hot(y, 7)", Shape((N, 7)), "int64"),
+    ("y.float().view(-1, 1)", Shape((N, 1)), "float32"),
+    ("y[:, None] == y", Shape((N, N)), "bool"),
+    ("nn.Linear(3, 1)(x).squeeze(-1) - y", Shape((N,)), None),
+    ("nn.DataParallel(nn.MSELoss())(x, x)", None, None),
+]
+
+
+@pytest.mark.parametrize(("expression", "shape", "dtype"), VALUES, ids=[entry[0] for entry in VALUES])
+def test_shapes_and_dtypes_of_data(expression: str, shape: Shape | None, dtype: str | None) -> None:
+    *_, value = assigned(model_of(f"{IMPORTS}last = {expression}\n"))
+    if shape is None and dtype is None:
+        assert getattr(value, "shape", None) is None
+    else:
+        assert isinstance(value, Tensor)
+        assert (value.shape, value.dtype) == (shape, dtype)
+
+
+def test_a_batch_of_texts_is_no_tensor() -> None:
+    *_, value = assigned(model_of(f"{IMPORTS}last = batch['name']\n"))
+    assert not isinstance(value, Tensor)
+
+
+def test_what_may_change_the_default_dtype_leaves_it_unknown() -> None:
+    *_, value = assigned(model_of("import torch\ntorch.set_default_dtype(torch.float64)\nlast = torch.zeros(2)\n"))
+    assert isinstance(value, Tensor)
+    assert (value.shape, value.dtype) == (Shape((2,)), None)
+
+
+JOINS = [
+    (Shape((2, 3)), Shape((2, 3)), Shape((2, 3))),
+    (Shape((2, 3)), Shape((4, 3)), Shape((None, 3))),
+    (Shape((2, 3)), Shape((3,)), Shape((3,), True)),
+    (Shape((N, 1)), Shape((2, 1), True), Shape((1,), True)),
+    (Shape((3,)), Shape((4, 5)), None),
+    (SCALAR, Shape((3,)), None),
+    (Shape((3,)), None, None),
+]
+
+
+@pytest.mark.parametrize(("a", "b", "result"), JOINS)
+def test_join(a: Shape, b: Shape | None, result: Shape | None) -> None:
+    assert join(a, b) == join(b, a) == result
+
+
+BROADCASTS = [
+    (Shape((N, 1)), Shape((N,)), Shape((N, N))),
+    (Shape((N, 1)), SCALAR, Shape((N, 1))),
+    (Shape((1,), True), Shape((N,)), Shape((N,), True)),
+    (Shape((None, 3)), Shape((4, 1)), Shape((4, 3))),
+    (Shape((None,)), Shape((None,)), Shape((None,))),
+    (Shape((3,), True), Shape((2, 1)), Shape((2, 3), True)),
+    (Shape((3,)), None, None),
+]
+
+
+@pytest.mark.parametrize(("a", "b", "result"), BROADCASTS)
+def test_broadcast(a: Shape, b: Shape | None, result: Shape | None) -> None:
+    assert broadcast(a, b) == broadcast(b, a) == result
+
+
+PAIRS = [
+    (Shape((N, 1)), Shape((N,)), True, True),
+    (Shape((1,), True), Shape((N,)), True, True),
+    (Shape((8, 1)), Shape((8,)), True, True),
+    (Shape((N, 1, 4, 4)), Shape((N, 4, 4)), True, True),
+    (Shape((N, 1)), Shape((N, 1)), False, False),
+    (Shape((N,)), Shape((1,)), False, True),
+    (Shape((N, 3)), Shape((N, 1)), False, True),
+    (Shape((None, 1)), Shape((None,)), False, True),
+    (Shape((None, 1)), Shape((N,)), True, True),
+    (Shape((None, 1)), Shape((8,)), False, True),
+    (Shape((1,), True), Shape((None,)), False, False),
+    (Shape((3,), True), Shape((N, 3)), False, False),
+    (SCALAR, Shape((N, 1)), False, True),
+]
+
+
+@pytest.mark.parametrize(("a", "b", "both", "differ"), PAIRS)
+def test_what_is_stretched_and_what_differs(a: Shape, b: Shape, both: bool, differ: bool) -> None:
+    assert stretches(a, b) is stretches(b, a) is both
+    assert disagree(a, b) is disagree(b, a) is differ
+
+
+@pytest.mark.parametrize(
+    ("shape", "text"),
+    [(SCALAR, "()"), (Shape((N,)), "(N,)"), (Shape((None, 3)), "(?, 3)"), (Shape((1,), True), "(..., 1)")],
+)
+def test_a_shape_is_shown_as_python_writes_it(shape: Shape, text: str) -> None:
+    assert str(shape) == text

@@ -136,3 +136,19 @@ def test_what_ends_a_graph(expression: str, cut: str | None) -> None:
     result, _ = computed(expression)
     with pytest.raises(RuntimeError, match="does not require grad"):
         torch.autograd.backward(result)
+
+
+@pytest.mark.parametrize(
+    "left",
+    [
+        "def f():\n    with torch.no_grad():\n        if x.sum() > 0:\n            return 0\n    return 1\nf()",
+        "for i in range(3):\n    with torch.no_grad():\n        if x[i].sum() > 0:\n            break",
+        "for i in range(3):\n    with torch.no_grad():\n        if x[i].sum() > 0:\n            continue",
+    ],
+)
+def test_a_grad_mode_ends_with_its_block(left: str) -> None:
+    source = Source("/project/main.py", f"{START}{left}\nvalue = x * 2\n")
+    model = Model(Unit("/project/main.py", source, parse(source)), Project(lambda path: None))
+    value = model.global_value("value")
+    assert isinstance(value, Tensor)
+    assert value.grad is Tri.YES

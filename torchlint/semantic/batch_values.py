@@ -93,7 +93,10 @@ def _size(loader: Instance) -> Dim:
 def _sample(machine: "Interpreter", dataset: Instance) -> Value:
     """A sample of a dataset; UNKNOWN where nothing is certain."""
     if dataset.info is not None:
-        return _own_sample(machine, dataset)
+        known = machine.batches.get(dataset)
+        if known is None or known[0] is not dataset.arguments:
+            known = machine.batches[dataset] = (dataset.arguments, _own_sample(machine, dataset))
+        return known[1]
     if dataset.symbol == TENSOR_DATASET:
         arguments = dataset.arguments
         if not arguments.complete or not arguments.positional:

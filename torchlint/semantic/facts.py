@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
+from torchlint.semantic.devices import Mixed
 from torchlint.semantic.loaders import Loader
 from torchlint.semantic.state import State
 from torchlint.semantic.values import (
@@ -167,6 +168,8 @@ class Facts:
         # Losses that a call of this file leads to in other files.
         self.losses_elsewhere: dict[int, list[Call]] = {}
         self.events: list[Event] = []
+        # Operations on a tensor that was moved to an accelerator and one that was left on the CPU.
+        self.mixed: list[Mixed] = []
         # Passes through loops after which there is no other: they end in `break` or `return`.
         self.left: set[int] = set()
         # Layers of a Sequential that are given a tuple: the layer before, the layer, the tuple.
@@ -201,6 +204,7 @@ class Facts:
         self.end = State()
         self.losses_elsewhere.clear()
         self.events.clear()
+        self.mixed.clear()
         self.chains.clear()
         self.wrapped.clear()
         self.stretches.clear()

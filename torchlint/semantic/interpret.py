@@ -130,7 +130,7 @@ class Interpreter:
         self.functions: list[FunctionRef] = []
         self.classes: list[ClassInfo] = []
         self.instances: dict[ClassInfo, list[Instance]] = {}
-        # What each loader was found to give, with the arguments that it was made with.
+        # What each loader and dataset was found to give, with the arguments that it was made with.
         self.batches: dict[Instance, tuple[Arguments, Value]] = {}
 
     # -- state ---------------------------------------------------------------------------------

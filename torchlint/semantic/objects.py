@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import libcst as cst
 
-from torchlint.semantic import shapes, stretches, tables, training
+from torchlint.semantic import devices, shapes, stretches, tables, training
 from torchlint.semantic.batch_values import batch
 from torchlint.semantic.checkpoints import change, touch
 from torchlint.semantic.datasets import is_dataset
@@ -379,7 +379,7 @@ def computed(
     """
     grads: list[Tri] = [parameters] if parameters is not Tri.NO else []
     device = Device.UNKNOWN
-    numbers_origin = grad_origin = device_origin = cut = None
+    numbers_origin = grad_origin = device_origin = cut = moved = stray = None
     numbers_dim = None
     # Whether all that requires grad is rounded.
     steps = True
@@ -387,6 +387,10 @@ def computed(
         tensor = as_tensor(machine, operand)
         if tensor is not None:
             grads.append(tensor.grad)
+            if tensor.device is Device.CPU:
+                stray = stray or tensor
+            elif tensor.device is not Device.UNKNOWN:
+                moved = moved or tensor
             device = device.meet(tensor.device)
             device_origin = device_origin or tensor.device_origin
             if tensor.grad is Tri.NO:
@@ -400,6 +404,8 @@ def computed(
         elif not isinstance(operand, (Const, Scalar, Array, DeviceValue, Symbol)):
             grads.append(Tri.MAYBE)
             steps = False
+    if moved is not None and stray is not None and node is not None:
+        devices.note_mixed(machine, node, moved, stray)
     grad = Tri.YES if Tri.YES in grads else Tri.MAYBE if Tri.MAYBE in grads else Tri.NO
     mode = machine.grad_mode()
     if not differentiable or mode is Tri.NO:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from torchlint.semantic import objects, shapes
 from torchlint.semantic.instances import allocate
 from torchlint.semantic.knowledge.contract import Transfer
-from torchlint.semantic.knowledge.shapes import of_data
+from torchlint.semantic.knowledge.shapes_operations import of_data
 from torchlint.semantic.shapes import MANY, Dim, Shape
 from torchlint.semantic.tables import FRAME, SERIES
 from torchlint.semantic.values import (

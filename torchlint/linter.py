@@ -73,7 +73,7 @@ def _lint(
     if project is not None:
         project.trim()
     data = source.text.encode("utf-8", "surrogatepass")
-    active = [rule for rule in rules if rule.may_apply(data)]
+    active = _applicable(rules, data)
     diagnostics: list[Diagnostic] = []
     try:
         module = project.tree(path, source) if project is not None and path is not None else parse(source)
@@ -90,6 +90,27 @@ def _lint(
         diagnostics = _check(Unit(path or source.filename, source, module), active, project, target)
     diagnostics = suppress.apply(source, diagnostics, rules, known=known)
     return sorted((_with_possible_fix(source, diagnostic) for diagnostic in diagnostics), key=_position)
+
+
+def _applicable(rules: Sequence[type[Rule]], data: bytes) -> list[type[Rule]]:
+    """The rules whose defects a file may have. Many ask for the same words: each is looked for once."""
+    occurs: dict[str, bool] = {}
+    active = []
+    for rule in rules:
+        if rule.may_apply.__func__ is not Rule.may_apply.__func__:  # type: ignore[attr-defined]
+            found = rule.may_apply(data)
+        else:
+            found = not rule.words
+            for word in rule.words:
+                there = occurs.get(word)
+                if there is None:
+                    there = occurs[word] = word.encode() in data
+                if there:
+                    found = True
+                    break
+        if found:
+            active.append(rule)
+    return active
 
 
 def _with_possible_fix(source: Source, diagnostic: Diagnostic) -> Diagnostic:
@@ -146,6 +167,9 @@ _TRIVIA = frozenset({
 })  # fmt: skip
 
 
+_FIELDS: dict[type, tuple[str, ...]] = {}
+
+
 class _Plan:
     """What to do at nodes of one class: hooks before, fields to go into, hooks after."""
 
@@ -154,23 +178,51 @@ class _Plan:
     def __init__(self, kind: type, visit: "_Hooks", leave: "_Hooks") -> None:
         self.visit = visit.get(kind.__name__, [])
         self.leave = leave.get(kind.__name__, [])
-        self.fields = tuple(
-            name
-            for name in getattr(kind, "__dataclass_fields__", {})
-            if name not in _TRIVIA and not name.startswith("whitespace")
-        )
+        fields = _FIELDS.get(kind)
+        if fields is None:
+            fields = _FIELDS[kind] = tuple(
+                name
+                for name in getattr(kind, "__dataclass_fields__", {})
+                if name not in _TRIVIA and not name.startswith("whitespace")
+            )
+        self.fields = fields
 
 
 def _hooks(rules: Iterable[Rule]) -> tuple["_Hooks", "_Hooks"]:
     visit: _Hooks = {}
     leave: _Hooks = {}
     for rule in rules:
-        for name in dir(type(rule)):
-            if name.startswith("visit_") and name != "visit_unparsable":
-                visit.setdefault(name[6:], []).append((rule, getattr(rule, name)))
-            elif name.startswith("leave_"):
-                leave.setdefault(name[6:], []).append((rule, getattr(rule, name)))
+        names = _hook_names(type(rule))
+        if any(kind not in _STATEMENTS for _, kind, _ in names) and not rule.may_find():
+            continue
+        for name, kind, is_visit in names:
+            (visit if is_visit else leave).setdefault(kind, []).append((rule, getattr(rule, name)))
     return visit, leave
+
+
+def _hook_names(rule: type[Rule]) -> Sequence[tuple[str, str, bool]]:
+    """The hooks of a rule: the method, the class of nodes, whether it comes before what is in the node."""
+    known = _HOOK_NAMES.get(rule)
+    if known is None:
+        names = [name for name in dir(rule) if name.startswith(("visit_", "leave_")) and name != "visit_unparsable"]
+        known = _HOOK_NAMES[rule] = [(name, name[6:], name.startswith("visit_")) for name in names]
+    return known
+
+
+# Classes of nodes that are statements, or that statements stand in.
+_STATEMENTS = frozenset(
+    name
+    for name, kind in vars(cst).items()
+    if isinstance(kind, type)
+    and issubclass(
+        kind,
+        (
+            cst.BaseStatement, cst.BaseSmallStatement, cst.BaseSuite, cst.Module, cst.Else, cst.Finally,
+            cst.ExceptHandler, cst.ExceptStarHandler, cst.MatchCase,
+        ),
+    )
+)  # fmt: skip
+_HOOK_NAMES: dict[type[Rule], list[tuple[str, str, bool]]] = {}
 
 
 def _walk(module: cst.Module, rules: Sequence[Rule]) -> list[tuple[Rule, cst.CSTNode, Exception]]:
@@ -190,11 +242,13 @@ def _walk(module: cst.Module, rules: Sequence[Rule]) -> list[tuple[Rule, cst.CST
                     broken.add(rule)
                     crashes.append((rule, node, error))
 
+    shallow = _STATEMENTS.issuperset(visit) and _STATEMENTS.issuperset(leave)
     # None for what is no node, and for nodes in which there is nothing to do.
     plans: dict[type, _Plan | None] = {type(None): None, str: None, int: None, bool: None}
 
     def plan_of(kind: type) -> _Plan | None:
-        plan = _Plan(kind, visit, leave) if issubclass(kind, cst.CSTNode) else None
+        wanted = kind.__name__ in _STATEMENTS if shallow else issubclass(kind, cst.CSTNode)
+        plan = _Plan(kind, visit, leave) if wanted else None
         if plan is not None and not (plan.visit or plan.leave or plan.fields):
             plan = None
         plans[kind] = plan

@@ -114,6 +114,13 @@ class Rule:
         """The rule's docstring, parsed."""
         return Documentation(cleandoc(cls.__doc__ or ""))
 
+    def may_find(self) -> bool:
+        """Whether the defect can occur, now that the file is understood: asked once, before nodes are visited.
+
+        A rule with hooks for expressions that answers no saves a walk through all of them.
+        """
+        return True
+
     def visit_unparsable(self, problem: Syntax) -> None:
         """Called in place of the walk when the file does not parse. Places are offsets then."""
 

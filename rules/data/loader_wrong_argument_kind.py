@@ -68,6 +68,7 @@ class LoaderWrongArgumentKind(Rule):
     words = ("torch", "loader", "Loader")
 
     def leave_Module(self, node: cst.Module) -> None:
+        self._check_indexed()
         for loader in self.model.loaders:
             if loader.is_plain and loader.call.certain and not loader.call.tried:
                 self._check_loader(loader)
@@ -89,16 +90,17 @@ class LoaderWrongArgumentKind(Rule):
             elif isinstance(first.value, cst.Name):
                 self._check_counted(node, first.value)
 
-    def visit_Subscript(self, node: cst.Subscript) -> None:
-        if self.model.loaders:
-            owner = self.model.value(node.value)
-            if is_loader(owner) and isinstance(owner, Instance) and not _defines(owner, "__getitem__"):
-                self.report(
-                    node,
-                    "a `DataLoader` cannot be indexed",
-                    help="index `loader.dataset`, or iterate over the loader",
-                    related=[(owner.origin, "the loader")],
-                )
+    def _check_indexed(self) -> None:
+        for event in self.model.events:
+            if event.kind == "index" and event.origin.unit is self.model.unit and isinstance(event.node, cst.Subscript):
+                owner = self.model.value(event.node.value)
+                if isinstance(owner, Instance) and not _defines(owner, "__getitem__"):
+                    self.report(
+                        event.node,
+                        "a `DataLoader` cannot be indexed",
+                        help="index `loader.dataset`, or iterate over the loader",
+                        related=[(owner.origin, "the loader")],
+                    )
 
     def _check_loader(self, loader: Loader) -> None:
         here = loader.call.origin.unit is self.model.unit

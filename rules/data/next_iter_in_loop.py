@@ -54,6 +54,9 @@ class NextIterInLoop(Rule):
     # Calls that run once for each element of a comprehension.
     repeated: set[int]
 
+    def may_find(self) -> bool:
+        return bool(self.model.loaders)
+
     def visit_Module(self, node: cst.Module) -> None:
         self.repeated = set()
 

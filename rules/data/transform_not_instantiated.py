@@ -49,28 +49,30 @@ class TransformNotInstantiated(Rule):
     fix_safety = Applicability.SAFE
     words = ("transforms", "torchvision")
 
-    def visit_Call(self, node: cst.Call) -> None:
-        for call in self.model.calls(node):
-            if not call.certain:
-                continue
-            if call.name in COMPOSE:
-                self._check_compose(node, call)
-            elif isinstance(call.callee, Symbol):
-                if call.callee.name.startswith("torchvision.datasets."):
-                    self._check_keywords(node)
-                    for arg in node.args:
-                        # Whichever parameter it is: a dataset has no use for a transform class, or for the module.
-                        if arg.keyword is None and not arg.star:
-                            self._check_value(arg.value)
-                elif _transform(call.callee) is not None:
-                    self._check_image(node, call)
-            elif (
-                isinstance(call.callee, ClassInfo)
-                and any(map(_is_suspect, (*call.arguments.positional, *call.arguments.keywords.values())))
-                and self._calls_its_transform(call.callee)
-            ):
+    def leave_Module(self, node: cst.Module) -> None:
+        for call in self.model.all_calls:
+            if call.certain and isinstance(call.node, cst.Call):
+                self._check_call(call.node, call)
+
+    def _check_call(self, node: cst.Call, call: Call) -> None:
+        if call.name in COMPOSE:
+            self._check_compose(node, call)
+        elif isinstance(call.callee, Symbol):
+            if call.callee.name.startswith("torchvision.datasets."):
                 self._check_keywords(node)
-                self._check_positional(node, call.callee)
+                for arg in node.args:
+                    # Whichever parameter it is: a dataset has no use for a transform class, or for the module.
+                    if arg.keyword is None and not arg.star:
+                        self._check_value(arg.value)
+            elif _transform(call.callee) is not None:
+                self._check_image(node, call)
+        elif (
+            isinstance(call.callee, ClassInfo)
+            and any(map(_is_suspect, (*call.arguments.positional, *call.arguments.keywords.values())))
+            and self._calls_its_transform(call.callee)
+        ):
+            self._check_keywords(node)
+            self._check_positional(node, call.callee)
 
     def visit_FunctionDef(self, node: cst.FunctionDef) -> None:
         """Default parameters: `def __init__(self, transform=transforms.ToTensor)`."""

@@ -127,22 +127,7 @@ class CallMissingParentheses(Rule):
 
     # -- conditions ---------------------------------------------------------------------------------------
 
-    def visit_If(self, node: cst.If) -> None:
-        self._check_condition(node.test)
-
-    def visit_IfExp(self, node: cst.IfExp) -> None:
-        self._check_condition(node.test)
-
-    def visit_While(self, node: cst.While) -> None:
-        self._check_condition(node.test)
-
-    def visit_BooleanOperation(self, node: cst.BooleanOperation) -> None:
-        self._check_condition(node.left)
-        self._check_condition(node.right)
-
     def _check_condition(self, node: cst.BaseExpression) -> None:
-        while type(node) is cst.UnaryOperation:
-            node = node.expression
         if type(node) is not cst.Attribute and type(node) is not cst.Name:
             return
         values = self.model.values(node)
@@ -163,19 +148,6 @@ class CallMissingParentheses(Rule):
 
     # -- operands -----------------------------------------------------------------------------------------
 
-    def visit_AugAssign(self, node: cst.AugAssign) -> None:
-        self._check_operand(node.value)
-
-    def visit_BinaryOperation(self, node: cst.BinaryOperation) -> None:
-        self._check_operand(node.left)
-        self._check_operand(node.right)
-
-    def visit_Comparison(self, node: cst.Comparison) -> None:
-        self._check_operand(node.left)
-
-    def visit_FormattedStringExpression(self, node: cst.FormattedStringExpression) -> None:
-        self._check_operand(node.expression)
-
     def _check_operand(self, node: cst.BaseExpression) -> None:
         if type(node) is cst.Attribute:
             found = uncalled(self.model, node)
@@ -186,6 +158,11 @@ class CallMissingParentheses(Rule):
 
     def leave_Module(self, node: cst.Module) -> None:
         self.reported: set[int] = set()
+        for place, asked in self.model.facts.mentioned:
+            if asked:
+                self._check_condition(place)
+            else:
+                self._check_operand(place)
         for name in self.model.called:
             if name in CLIPS or (name.startswith("torch.optim.") and name.count(".") == 2):
                 for call in self.model.calls_of(name):

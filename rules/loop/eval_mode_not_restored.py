@@ -5,7 +5,7 @@ from torchlint.rule import Repair, Rule
 from torchlint.semantic.facts import Event
 from torchlint.semantic.modes import mode_layers
 from torchlint.semantic.parts import stands_in
-from torchlint.semantic.steps import Pass, same
+from torchlint.semantic.steps import Pass, assigned_in, same
 from torchlint.semantic.training import Forward
 from torchlint.semantic.values import Instance, Tri
 
@@ -124,8 +124,21 @@ class EvalModeNotRestored(Rule):
             if last in before and not self._is_put_into_train_mode(forward):
                 # Training in eval mode from the start may well be meant: batch norm stays frozen.
                 return None
+            if self._is_renewed(forward, training.loop_of(turn)):
+                continue
             return last
         return None
+
+    def _is_renewed(self, forward: Event, loop: cst.CSTNode) -> bool:
+        """Whether each pass through a loop makes a model of its own."""
+        made = forward.subject.origin
+        if stands_in(forward.node, loop):
+            return assigned_in(loop, forward.text) or (made is not None and stands_in(made.node, loop))
+        called = [function.node for function in forward.active if not stands_in(loop, function.node)]
+        if isinstance(forward.active[-1].node, cst.FunctionDef) and forward.active[-1].node in called:
+            if assigned_in(forward.active[-1].node.body, forward.text):
+                return True
+        return made is not None and any(stands_in(made.node, node) for node in called)
 
     def _is_put_into_train_mode(self, forward: Event) -> bool:
         return any(event.kind == "train" and self._concerns(event, forward) for event in self.model.events)

@@ -3,7 +3,7 @@ import libcst as cst
 from torchlint.diagnostic import Category, Severity
 from torchlint.rule import Rule
 from torchlint.semantic.facts import Event
-from torchlint.semantic.modes import evaluates, is_training, mode_layers
+from torchlint.semantic.modes import evaluates, is_training, mode_layers, reads_held_out
 from torchlint.semantic.training import Forward
 from torchlint.semantic.values import FunctionInfo, Instance, Tri
 
@@ -86,7 +86,9 @@ class EvalWithoutEvalMode(Rule):
             return False
         function = evaluates(event.active)
         if function is None:
-            return not event.active and event.detail.grad is Tri.NO and self._only_predicts(model)
+            if event.detail.grad is not Tri.NO:
+                return False
+            return (not event.active and self._only_predicts(model)) or self._validates(event, model)
         if event.detail.grad is not Tri.NO and not self._reads_batches(event, function):
             return False
         return not self._trains(function) and not self._may_be_set(event, model)
@@ -98,6 +100,17 @@ class EvalWithoutEvalMode(Rule):
         return any(call.receiver is model for call in self.model.calls_of(*LOADED)) and not any(
             event.kind in ("eval", "mode", "escape") and event.subject is model for event in self.model.events
         )
+
+    def _validates(self, event: Event, model: Instance) -> bool:
+        """Whether a model runs on validation or test data amid code that trains it."""
+        loop = event.loops[-1] if event.loops else None
+        if loop is None or not reads_held_out(loop) or self._may_be_set(event, model):
+            return False
+        events = self.model.events
+        if any(other.kind in ("backward", "engine", "step") and loop in other.loops for other in events):
+            return False
+        forwards = [other for other in events if other.kind == "forward" and other.subject is model]
+        return any(other.node is not event.node for other in forwards)
 
     def _reads_batches(self, event: Event, function: FunctionInfo) -> bool:
         """Whether an evaluating function goes through a loader."""

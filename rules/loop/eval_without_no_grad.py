@@ -5,6 +5,7 @@ from torchlint.rule import Repair, Rule
 from torchlint.semantic.facts import Event
 from torchlint.semantic.modes import evaluates, is_evaluating
 from torchlint.semantic.parts import stands_in
+from torchlint.semantic.steps import same
 from torchlint.semantic.training import Forward
 from torchlint.semantic.values import FunctionInfo, Instance, Symbol, Tensor, Tri
 
@@ -98,14 +99,27 @@ class EvalWithoutNoGrad(Rule):
                 # A framework calls it, and turns gradients off.
                 return None
             return function
-        if event.active or not event.loops:
+        if not event.loops:
             return None
         assert isinstance(event.detail, Forward)
         return event.loops[-1] if self._is_put_into_eval_mode(event) else None
 
     def _is_put_into_eval_mode(self, event: Event) -> bool:
+        """Whether a model was put into eval mode where it is called; in a function only one that is trained there."""
         assert isinstance(event.detail, Forward)
-        return isinstance(event.subject, Instance) and is_evaluating(event.detail.training)
+        if isinstance(event.subject, Instance) and (not event.active or not is_evaluating(event.detail.training)):
+            return is_evaluating(event.detail.training)
+        last = None
+        for other in self.model.events:
+            if other is event:
+                break
+            if other.kind in ("train", "eval", "mode") and same(other, event):
+                last = other.kind
+        return last == "eval" and any(
+            other.kind == "forward" and other.active == event.active and same(other, event)
+            for each in self.model.training.passes
+            for other in each.events
+        )
 
     def _records(self, event: Event, where: FunctionInfo | cst.CSTNode) -> bool:
         """Whether a call of a model certainly builds a graph that nothing needs."""
@@ -125,9 +139,19 @@ class EvalWithoutNoGrad(Rule):
                 return False
         else:
             inside = [other for other in self.model.events if where in other.loops]
+            if any(where in call.loops for call in self.model.calls_of(*ASKING)) or self._is_used_later(event, where):
+                return False
         if any(other.kind in TRAINING for other in inside):
             return False
         return not isinstance(where, FunctionInfo) or not self._gives_graph(where, event)
+
+    def _is_used_later(self, event: Event, loop: cst.CSTNode) -> bool:
+        """Whether the next thing after a loop is a backward pass, through what the loop collected."""
+        events = self.model.events
+        for other in events[events.index(event) + 1 :]:
+            if loop not in other.loops and other.kind in ("forward", "backward", "engine"):
+                return other.kind != "forward"
+        return False
 
     def _is_trainable(self, event: Event) -> bool:
         """Whether what a model gives requires grad, or it is named as one and put into eval mode right there."""

@@ -5,9 +5,10 @@ import libcst as cst
 from torchlint.diagnostic import Category
 from torchlint.rule import Rule
 from torchlint.semantic.facts import Event
+from torchlint.semantic.flow import dotted
 from torchlint.semantic.steps import excludes, runs_with, same
 from torchlint.semantic.training import Backward, is_scaler
-from torchlint.semantic.values import Instance, Tri
+from torchlint.semantic.values import UNKNOWN, Const, Instance, Tri
 
 SCALES = ("torch.GradScaler.scale", "torch.cuda.amp.GradScaler.scale", "torch.cpu.amp.GradScaler.scale")
 
@@ -196,7 +197,26 @@ def _is_unscaled(event: Event) -> bool:
 def _is_enabled(event: Event) -> bool:
     """Whether the loss of a backward pass was scaled by a scaler that certainly does."""
     scaler = event.detail.scaler if isinstance(event.detail, Backward) else None
-    return is_scaler(scaler) and not _may_be_off(scaler)
+    if scaler is UNKNOWN:
+        return _is_scaled(event) and "scaler" in _scaler_name(event)
+    return is_scaler(scaler) and not _is_off(scaler)
+
+
+def _scaler_name(event: Event) -> str:
+    """`self.scaler` of `self.scaler.scale(loss).backward()`"""
+    node = event.node
+    for _ in range(2):
+        func = node.func if isinstance(node, cst.Call) else None
+        node = func.value if isinstance(func, cst.Attribute) else node
+    return dotted(node).rpartition(".")[2].lower()
+
+
+def _is_off(scaler: Instance) -> bool:
+    """Whether a scaler may be one that never scales; a switch that is not known is on at some time."""
+    enabled = scaler.arguments.keywords.get("enabled")
+    if not scaler.arguments.complete or len(scaler.arguments.positional) > 4:
+        return True
+    return isinstance(enabled, Const) and not enabled.value
 
 
 def _may_be_off(scaler: Instance) -> bool:

@@ -1,11 +1,13 @@
+from collections.abc import Sequence
+
 import libcst as cst
 
 from torchlint.diagnostic import Applicability, Category, Severity
 from torchlint.rule import Repair, Rule
 from torchlint.semantic.facts import Event
 from torchlint.semantic.modes import evaluates
-from torchlint.semantic.steps import assigned_in
-from torchlint.semantic.training import Accumulation
+from torchlint.semantic.steps import assigned_in, runs_with
+from torchlint.semantic.training import Accumulation, Backward
 from torchlint.semantic.values import ListRef, Tensor, Tri, alternatives
 
 
@@ -78,7 +80,7 @@ class LossAccumulatedWithGraph(Rule):
         assert isinstance(event.detail, Accumulation)
         before = event.detail.before
         if isinstance(before, ListRef):
-            return not assigned_in(event.loops[-1], event.text)
+            return not assigned_in(event.loops[-1], event.text.partition("[")[0])
         return any(isinstance(option, Tensor) and option.grad is not Tri.NO for option in alternatives(before))
 
     def _is_trained_on(self, event: Event) -> bool | None:
@@ -87,6 +89,8 @@ class LossAccumulatedWithGraph(Rule):
             return None
         within = self.model.training.within(event.turns[-1])
         added = event.subject
+        if self._is_used_up(event, within):
+            return True
         for other in within:
             if other.kind == "backward" and other.turns == event.turns and isinstance(other.subject, Tensor):
                 assert isinstance(added, Tensor)
@@ -103,6 +107,27 @@ class LossAccumulatedWithGraph(Rule):
         )
         forwards = any(other.kind == "forward" and other.turns == event.turns for other in within)
         return False if batches and forwards and not self._gives_graph(event) else None
+
+    def _is_used_up(self, event: Event, within: Sequence[Event]) -> bool:
+        """Whether the graph of what is added was freed by the backward pass on it before, in the same pass."""
+        passes = [other for other in within if other.kind in ("backward", "engine")]
+        at = within.index(event)
+        if not passes or any(
+            within.index(other) > at or not isinstance(other.detail, Backward) or other.detail.keeps_graph is not Tri.NO
+            for other in passes
+        ):
+            return False
+        last = passes[-1]
+        if last.turns != event.turns or not runs_with(last, event):
+            return False
+        if any(other.kind == "forward" for other in within[within.index(last) : at]):
+            return False
+        return not any(
+            other.kind in ("backward", "engine")
+            and other.turns == event.turns[: len(other.turns)] != event.turns
+            and other.active == event.active[: len(other.active)]
+            for other in self.model.events
+        )
 
     def _gives_graph(self, event: Event) -> bool:
         """Whether a function that is called from code that trains may give the sum back to it."""

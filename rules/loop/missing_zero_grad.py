@@ -3,6 +3,7 @@ import libcst as cst
 from torchlint.diagnostic import Applicability, Category
 from torchlint.rule import Repair, Rule
 from torchlint.semantic.facts import Event
+from torchlint.semantic.flow import dotted
 from torchlint.semantic.parts import stands_in
 from torchlint.semantic.steps import Pass, assigned_in
 from torchlint.semantic.values import UNKNOWN
@@ -58,15 +59,47 @@ class MissingZeroGrad(Rule):
     code = "TL101"
     category = Category.CORRECTNESS
     fix_safety = Applicability.UNSAFE
-    words = ("optim", "step")
+    words = ("optim", "step", ".grad")
 
     def leave_Module(self, node: cst.Module) -> None:
         reported: set[int] = set()
+        self._check_descents()
         for made in self.model.training.step_nodes.values():
             (first, step), *_ = made
             if all(self._accumulates(each, event) for each, event in made) and id(first.loop) not in reported:
                 reported.add(id(first.loop))
                 self._report(first, step)
+
+    def _check_descents(self) -> None:
+        """`w -= lr * w.grad` in a loop whose passes run `backward()`, and never clear `w.grad`."""
+        made: dict[int, list[Event]] = {}
+        for event in self.model.events:
+            if event.kind == "descend":
+                made.setdefault(id(event.node), []).append(event)
+        for events in made.values():
+            event = events[0]
+            if all(map(self._descends, events)) and event.origin.unit is self.model.unit:
+                self.report(
+                    event.node,
+                    f"`{event.text}.grad` is never cleared in this loop; each step uses the sum of all before",
+                    help=f"call `{event.text}.grad.zero_()` after the update, or `{event.text}.grad = None`",
+                )
+                return
+
+    def _descends(self, event: Event) -> bool:
+        """Whether a tensor is updated by a gradient to which each pass adds."""
+        training = self.model.training
+        for turn, loop in zip(reversed(event.turns), reversed(event.loops), strict=True):
+            events = training.within(turn)
+            if not any(other.kind == "backward" for other in events):
+                continue
+            cleared = any(other.kind in CLEARING or other.kind == "step" for other in events)
+            name = event.text.partition(".")[0]
+            # A parameter that a loop goes through is not made anew in each pass.
+            inner = event.loops[event.loops.index(loop) + 1 :]
+            looped = any(isinstance(each, cst.For) and dotted(each.target) == name for each in inner)
+            return not (cleared or training.is_last(turn)) and (looped or not assigned_in(loop, name, but=event.node))
+        return False
 
     def _accumulates(self, each: Pass, step: Event) -> bool:
         """Whether nothing in a pass may clear the gradients that a step uses, and other passes follow."""

@@ -1,3 +1,4 @@
+import re
 from collections.abc import Callable
 
 import libcst as cst
@@ -5,9 +6,10 @@ import libcst as cst
 from torchlint.diagnostic import Category, Severity
 from torchlint.rule import Rule
 from torchlint.semantic.facts import Call, Event
-from torchlint.semantic.steps import excludes, runs_with
+from torchlint.semantic.steps import excludes, runs_alike, runs_with
 from torchlint.semantic.training import SCHEDULERS, is_optimizer, is_scheduler
 from torchlint.semantic.values import Const, Instance, ListRef, Scalar, Tensor, TupleOf, Value
+from torchlint.semantic.written import written_argument
 
 PLATEAU = SCHEDULERS + "ReduceLROnPlateau"
 ONE_CYCLE = SCHEDULERS + "OneCycleLR"
@@ -15,6 +17,11 @@ ONE_CYCLE = SCHEDULERS + "OneCycleLR"
 BY_EPOCH = {SCHEDULERS + "StepLR": "step_size", SCHEDULERS + "MultiStepLR": "milestones"}
 # Larger numbers may well count batches.
 MAX_STEP_SIZE, MAX_MILESTONE = 30, 150
+
+# What nobody calls the number of an epoch.
+_METRIC = re.compile(r"(^|_)(loss|losses|acc|accuracy|metric|score|auc|f1|iou|map|bleu)$")
+# Names of what batches come from.
+_BATCHES = re.compile(r"load|batch|_dl$|^dl$|_iter$")
 
 # Message, help, severity.
 Problem = tuple[str, str, Severity]
@@ -131,6 +138,9 @@ class SchedulerStepProtocol(Rule):
                 Severity.ERROR,
             )
         is_metric = isinstance(given, Tensor) or (isinstance(given, Scalar) and given.kind == "float")
+        if not is_metric and given is not None and not isinstance(given, Const):
+            arg = written_argument(call.node, 0, "metrics", "epoch")
+            is_metric = arg is not None and _METRIC.search(_last_name(arg.value)) is not None
         if symbol.startswith(SCHEDULERS) and symbol != PLATEAU and is_metric and "WarmRestarts" not in symbol:
             name = symbol.rpartition(".")[2]
             return (
@@ -156,7 +166,7 @@ class SchedulerStepProtocol(Rule):
             after = [other for other in events[at:] if other in steps and not excludes(other, event)]
             if before or not after or not is_optimizer(after[0].subject):
                 return None
-            if event.path != after[0].path[: len(event.path)] or self._is_stepped_earlier(events[0]):
+            if not runs_alike(event, after[0]) or self._is_stepped_earlier(events[0]):
                 return None
             return (
                 "the scheduler is stepped before the optimizer: the first value of the schedule is skipped",
@@ -182,7 +192,9 @@ class SchedulerStepProtocol(Rule):
             return None
         if not self._is_epoch_sized(scheduler.arguments.get(1, name)) or len(event.path) > 0:
             return None
-        if not any(other.kind == "iterate" and other.turns == event.turns[:-1] for other in self.model.events):
+        if not _goes_through_batches(event.loops[-1]) and not any(
+            other.kind == "iterate" and other.turns == event.turns[:-1] for other in self.model.events
+        ):
             return None
         return (
             f"stepped with each batch, but `{name}` is as small as a number of epochs",
@@ -260,3 +272,25 @@ class SchedulerStepProtocol(Rule):
             "make the scheduler after the optimizer that is used",
             Severity.ERROR,
         )
+
+
+def _last_name(node: cst.BaseExpression) -> str:
+    """`val_loss` of `val_loss`, `self.val_loss`, `val_loss / n`, `val_loss.item()` and `logs["val_loss"]`."""
+    if isinstance(node, cst.BinaryOperation) and isinstance(node.operator, cst.Divide):
+        return _last_name(node.left)
+    if isinstance(node, cst.Call) and isinstance(node.func, cst.Attribute) and node.func.attr.value == "item":
+        return _last_name(node.func.value)
+    if isinstance(node, cst.Subscript) and isinstance(node.slice[0].slice, cst.Index):
+        index = node.slice[0].slice.value
+        return str(index.value).strip("'\"") if isinstance(index, cst.SimpleString) else ""
+    if isinstance(node, cst.Attribute):
+        return node.attr.value
+    return node.value if isinstance(node, cst.Name) else ""
+
+
+def _goes_through_batches(loop: cst.CSTNode) -> bool:
+    """`for x, y in self.train_loader`, also with `enumerate` or `tqdm` around it"""
+    source = loop.iter if isinstance(loop, cst.For) else None
+    while isinstance(source, cst.Call) and source.args:
+        source = source.args[0].value
+    return source is not None and _BATCHES.search(_last_name(source)) is not None

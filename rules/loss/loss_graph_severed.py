@@ -72,13 +72,25 @@ class LossGraphSevered(Rule):
                 )
             elif found.kind == "cut":
                 self._report_cut(found)
+            elif found.kind == "off":
+                self.report(
+                    found.place,
+                    "the loss is computed while autograd does not record: `backward()` raises",
+                    help="compute the predictions and the loss outside of `torch.no_grad()`",
+                    related=[(found.ended, "it is computed here")],
+                )
+            elif found.kind == "number":
+                self._report_number(found.place)
         for call in self.model.calls_of(*NUMBERS):
             if call.certain and not call.tried:
-                self.report(
-                    call.node,
-                    "`backward()` is called on a number, as `.item()` gives it",
-                    help="keep the loss as a tensor, and call `.item()` where it is only logged",
-                )
+                self._report_number(call.node)
+
+    def _report_number(self, place: cst.CSTNode) -> None:
+        self.report(
+            place,
+            "`backward()` is called on a number, as `.item()` gives it",
+            help="keep the loss as a tensor, and call `.item()` where it is only logged",
+        )
 
     def _report_cut(self, found: Severed) -> None:
         text = self.text(found.ended.node)

@@ -20,6 +20,10 @@ REQUIRED = {
 }
 # Losses of which the input has a row for each example, and in it a score for each class.
 CLASSIFYING = frozenset({"nll_loss", "cross_entropy"})
+# After these the first dimension may be another one.
+RESHAPING = frozenset({
+    "unsqueeze", "squeeze", "view", "reshape", "transpose", "t", "permute", "flatten", "expand", "repeat", "stack",
+})  # fmt: skip
 NORMALIZED = frozenset({Numbers.SOFTMAX, Numbers.CLAMPED_SOFTMAX, Numbers.LOG_SOFTMAX})
 
 
@@ -87,6 +91,10 @@ class SoftmaxWithoutDim(Rule):
         """Whether scores of several examples, each with a label, were normalized along their first dimension."""
         scores, labels = loss.given, loss.target
         if not isinstance(scores, Tensor) or scores.numbers_dim != 0 or scores.numbers not in NORMALIZED:
+            return False
+        made = scores.origin.node if scores.origin is not None else None
+        func = made.func if isinstance(made, cst.Call) else None
+        if isinstance(func, cst.Attribute) and func.attr.value in RESHAPING:
             return False
         if isinstance(scores.shape, Shape) and scores.shape.rank is not None:
             return scores.shape.rank > 1

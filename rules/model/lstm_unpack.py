@@ -65,6 +65,9 @@ class LstmUnpack(Rule):
     fix_safety = Applicability.SAFE
     words = ("LSTM", "GRU", "RNN", "rnn", "lstm", "gru")
 
+    def may_find(self) -> bool:
+        return any("LSTM" in name or "GRU" in name or "RNN" in name for name in self.model.called)
+
     def visit_Assign(self, node: cst.Assign) -> None:
         for target in node.targets:
             if isinstance(target.target, (cst.Tuple, cst.List)):

@@ -49,20 +49,22 @@ class ModuleClassNotInstantiated(Rule):
     fix_safety = Applicability.UNSAFE
     words = ("nn", "Module")
 
-    def visit_Call(self, node: cst.Call) -> None:
-        for call in self.model.calls(node):
-            if not call.certain:
-                continue
-            if call.name in CONTAINERS:
-                self._check_container(node, call)
-            elif call.name == "torch.nn.ModuleList.forward":
-                self.report(
-                    node, "`nn.ModuleList` cannot be called", help="call its modules one by one, or use `nn.Sequential`"
-                )
-            elif isinstance(call.callee, Symbol) and module_class(call.callee.name) is not None:
-                self._check_construction(node, call, call.callee.name)
-            elif isinstance(call.callee, ClassInfo):
-                self._check_class(node, call, call.callee)
+    def leave_Module(self, node: cst.Module) -> None:
+        for call in self.model.all_calls:
+            if call.certain and isinstance(call.node, cst.Call):
+                self._check_call(call.node, call)
+
+    def _check_call(self, node: cst.Call, call: Call) -> None:
+        if call.name in CONTAINERS:
+            self._check_container(node, call)
+        elif call.name == "torch.nn.ModuleList.forward":
+            self.report(
+                node, "`nn.ModuleList` cannot be called", help="call its modules one by one, or use `nn.Sequential`"
+            )
+        elif isinstance(call.callee, Symbol) and module_class(call.callee.name) is not None:
+            self._check_construction(node, call, call.callee.name)
+        elif isinstance(call.callee, ClassInfo):
+            self._check_class(node, call, call.callee)
 
     # -- elements of containers -----------------------------------------------------------------
 

@@ -58,23 +58,25 @@ class NumpyOnGradTensor(Rule):
     fix_safety = Applicability.SAFE
     words = ("numpy", "np.", "plt", "matplotlib", "sklearn")
 
-    def visit_Call(self, node: cst.Call) -> None:
-        for call in self.model.calls(node):
-            if not call.certain or call.name is None or call.tried:
-                continue
-            if call.name == "torch.Tensor.numpy":
-                if call.argument(0, "force") is None:
-                    self._check_method(node, call)
-            elif call.receiver is None or call.name.startswith("matplotlib."):
-                self._check_arguments(node, call)
+    def leave_Module(self, node: cst.Module) -> None:
+        for call in self.model.all_calls:
+            if call.certain and call.name is not None and not call.tried and isinstance(call.node, cst.Call):
+                self._check_call(call.node, call)
+        for operation in self.model.facts.converted:
+            self._check_operation(operation)
 
-    def visit_BinaryOperation(self, node: cst.BinaryOperation) -> None:
-        if any(isinstance(value, Array) for value in self.model.values(node.right)):
-            for value in self.model.values(node.left):
-                if self._requires_grad(value) and not (isinstance(value, Tensor) and value.batch):
-                    self._report(
-                        node, node.left, value, f"arithmetic with an array converts `{self._short(node.left)}`"
-                    )
+    def _check_call(self, node: cst.Call, call: Call) -> None:
+        if call.name == "torch.Tensor.numpy":
+            if call.argument(0, "force") is None:
+                self._check_method(node, call)
+        elif call.receiver is None or (call.name or "").startswith("matplotlib."):
+            self._check_arguments(node, call)
+
+    def _check_operation(self, node: cst.BinaryOperation) -> None:
+        """An array to the right of a tensor: Python asks the tensor first."""
+        for value in self.model.values(node.left):
+            if self._requires_grad(value) and not (isinstance(value, Tensor) and value.batch):
+                self._report(node, node.left, value, f"arithmetic with an array converts `{self._short(node.left)}`")
 
     def _check_method(self, node: cst.Call, call: Call) -> None:
         receiver = call.receiver

@@ -56,6 +56,9 @@ class TupleReturnUsedAsTensor(Rule):
     fix_safety = Applicability.UNSAFE
     words = ("torch",)
 
+    def may_find(self) -> bool:
+        return self.model.facts.tuples
+
     def visit_Attribute(self, node: cst.Attribute) -> None:
         self._check(node)
 

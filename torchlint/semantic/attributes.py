@@ -28,6 +28,7 @@ from torchlint.semantic.knowledge import (
     module_class,
 )
 from torchlint.semantic.loaders import DATA_LOADER, PARAMETERS
+from torchlint.semantic.parts import parts
 from torchlint.semantic.project import Imported
 from torchlint.semantic.shapes import turned
 from torchlint.semantic.spelling import meant
@@ -262,31 +263,26 @@ def _assigned_on_self(function: cst.FunctionDef) -> list[str]:
     pending: list[cst.CSTNode] = [function.body]
     while pending:
         node = pending.pop()
-        if isinstance(node, (cst.Assign, cst.AnnAssign)):
-            targets = [t.target for t in node.targets] if isinstance(node, cst.Assign) else [node.target]
+        kind = type(node)
+        if kind is cst.Assign or kind is cst.AnnAssign:
+            targets = [t.target for t in node.targets] if kind is cst.Assign else [node.target]  # type: ignore[attr-defined]
             for target in targets:
-                flat = [e.value for e in target.elements] if isinstance(target, (cst.Tuple, cst.List)) else [target]
+                flat = [e.value for e in target.elements] if type(target) in (cst.Tuple, cst.List) else [target]
                 names.extend(
                     item.attr.value
                     for item in flat
-                    if isinstance(item, cst.Attribute)
-                    and isinstance(item.value, cst.Name)
-                    and item.value.value == receiver
+                    if type(item) is cst.Attribute and type(item.value) is cst.Name and item.value.value == receiver
                 )
-        elif isinstance(
-            node,
-            (
-                cst.BaseCompoundStatement,
-                cst.BaseSuite,
-                cst.Else,
-                cst.SimpleStatementLine,
-                cst.ExceptHandler,
-                cst.Finally,
-                cst.MatchCase,
-            ),
-        ) and not isinstance(node, (cst.FunctionDef, cst.ClassDef)):
-            pending.extend(node.children)
+        elif kind in _BLOCKS:
+            pending.extend(parts(node))
     return names
+
+
+# What statements stand in, functions and classes left out.
+_BLOCKS = frozenset({
+    cst.IndentedBlock, cst.SimpleStatementSuite, cst.SimpleStatementLine, cst.If, cst.Else, cst.For, cst.While, cst.With,
+    cst.Try, cst.TryStar, cst.ExceptHandler, cst.ExceptStarHandler, cst.Finally, cst.Match, cst.MatchCase,
+})  # fmt: skip
 
 
 def _external_attribute(machine: "Interpreter", instance: Instance, name: str, symbol: str | None = None) -> Value:

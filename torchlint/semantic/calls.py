@@ -4,8 +4,7 @@ A call into the project is followed into the callee with its arguments, bounded 
 call that was followed before with the same arguments, and that changed nothing, is not followed again.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import libcst as cst
@@ -16,8 +15,10 @@ from torchlint.semantic.datasets import SAMPLE_METHODS, is_dataset_class
 from torchlint.semantic.facts import Call
 from torchlint.semantic.knowledge import is_loss, kind
 from torchlint.semantic.knowledge.shapes import SHAPES, shaped
+from torchlint.semantic.knowledge.tensors import ONLY_OF_TENSORS, of_unknown
 from torchlint.semantic.knowledge.transfer import TRANSFERS, module_forward
 from torchlint.semantic.loaders import Loader, is_loader, loaded
+from torchlint.semantic.parts import has_attribute
 from torchlint.semantic.state import State
 from torchlint.semantic.values import (
     CONTENT,
@@ -175,6 +176,8 @@ def _unknown(machine: "Interpreter", fact: Call) -> Value:
         elif method in MOVES:
             # Of whatever it is: only tensors and modules have these.
             fact.name = f"{UNKNOWN_RECEIVER}.{method}"
+        elif method in ONLY_OF_TENSORS:
+            return of_unknown(machine, fact, method)
         else:
             training.unknown_forward(machine, fact, func)
     elif type(func) is cst.Name:
@@ -317,27 +320,6 @@ def _decorators(info: FunctionInfo) -> tuple[bool, Tri | None]:
     return transparent, mode
 
 
-@contextmanager
-def _activation(machine: "Interpreter", frame: Frame, info: FunctionInfo) -> Iterator[None]:
-    kept = (
-        machine.frame, machine.unit, machine.returns, machine.yields, machine.breaks, machine.continues,
-        machine.call_base, machine.loop_base, machine.active, machine.sampling,
-    )  # fmt: skip
-    machine.frame, machine.unit = frame, info.unit
-    machine.returns, machine.yields, machine.breaks, machine.continues = [], [], [], []
-    machine.active = (*machine.active, info)
-    if machine.sampling is None and info.owner is not None:
-        if info.name in SAMPLING or (info.name == "__init__" and is_dataset_class(info.owner)):
-            machine.sampling = info
-    try:
-        yield
-    finally:
-        (
-            machine.frame, machine.unit, machine.returns, machine.yields, machine.breaks, machine.continues,
-            machine.call_base, machine.loop_base, machine.active, machine.sampling,
-        ) = kept  # fmt: skip
-
-
 def function(machine: "Interpreter", ref: FunctionRef, arguments: Arguments) -> Value:
     """Follow a call into a function of the project."""
     info = ref.info
@@ -357,13 +339,28 @@ def function(machine: "Interpreter", ref: FunctionRef, arguments: Arguments) -> 
     transparent, mode = _decorators(info)
     base = machine.state
     before = machine.grad_mode()
-    with _activation(machine, frame, info):
+    kept = (
+        machine.frame, machine.unit, machine.returns, machine.yields, machine.breaks, machine.continues,
+        machine.call_base, machine.loop_base, machine.active, machine.sampling,
+    )  # fmt: skip
+    try:
+        machine.frame, machine.unit = frame, info.unit
+        machine.returns, machine.yields, machine.breaks, machine.continues = [], [], [], []
+        machine.active = (*machine.active, info)
+        if machine.sampling is None and info.owner is not None:
+            if info.name in SAMPLING or (info.name == "__init__" and is_dataset_class(info.owner)):
+                machine.sampling = info
         machine.state, machine.call_base = State(base), base
         bind_parameters(machine, info, frame, arguments, ref.receiver)
         if mode is not None:
             machine.set_grad_mode(mode)
         result = _run(machine, info)
         states = [state for state, _ in machine.returns]
+    finally:
+        (
+            machine.frame, machine.unit, machine.returns, machine.yields, machine.breaks, machine.continues,
+            machine.call_base, machine.loop_base, machine.active, machine.sampling,
+        ) = kept  # fmt: skip
     body = machine.state
     machine.state = base
     if not body.dead:
@@ -443,7 +440,7 @@ def bind_parameters(
         )
     for parameter in parameters.kwonly_params:
         write(frame, parameter.name.value, _argument(machine, info, parameter, (), 0, keywords, arguments.complete))
-    if isinstance(parameters.star_arg, cst.Param):
+    if type(parameters.star_arg) is cst.Param:
         rest: Value = TupleOf(values[len(names) :]) if not arguments.tail and arguments.complete else Iterated(UNKNOWN)
         write(frame, parameters.star_arg.name.value, rest)
     if parameters.star_kwarg is not None:
@@ -576,8 +573,7 @@ def _mode_without_caller(info: FunctionInfo) -> Tri:
     if any(word in text for word in GRAD_OFF_WORDS):
         if ".backward(" not in text:
             return Tri.MAYBE
-        own = info.unit.module.code_for_node(info.node)
-        return Tri.YES if ".backward(" in own else Tri.MAYBE
+        return Tri.YES if has_attribute(info.node, "backward") else Tri.MAYBE
     return Tri.YES if any(word in text for word in SCRIPT_WORDS) else Tri.MAYBE
 
 

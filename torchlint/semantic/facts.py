@@ -101,7 +101,7 @@ class Event:
     """Something that training consists of, in the order in which it happens.
 
     Attributes:
-        kind: see `training.py`, which records most of them; also iterate (a loader is iterated over), start-method.
+        kind: see `training.py`, which records most of them; also iterate and index (of a loader), start-method.
         subject: what it happens to.
         text: how the code names the subject, where nothing is known of it: `self.optimizer`.
         detail: what else is to be known, by kind.
@@ -168,6 +168,10 @@ class Facts:
         # Losses that a call of this file leads to in other files.
         self.losses_elsewhere: dict[int, list[Call]] = {}
         self.events: list[Event] = []
+        # Operations on a tensor with an array to its right.
+        self.converted: list[cst.BinaryOperation] = []
+        # What may be a function that was not called: conditions, and operands (False).
+        self.mentioned: list[tuple[cst.BaseExpression, bool]] = []
         # Operations on a tensor that was moved to an accelerator and one that was left on the CPU.
         self.mixed: list[Mixed] = []
         # Passes through loops after which there is no other: they end in `break` or `return`.
@@ -205,6 +209,8 @@ class Facts:
         self.losses_elsewhere.clear()
         self.events.clear()
         self.mixed.clear()
+        self.converted.clear()
+        self.mentioned.clear()
         self.chains.clear()
         self.wrapped.clear()
         self.stretches.clear()

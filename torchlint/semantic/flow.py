@@ -102,9 +102,10 @@ def own_nodes(function: cst.FunctionDef) -> Iterator[cst.CSTNode]:
 
 def dotted(node: cst.CSTNode) -> str:
     """`a.b.c` as text; empty for any other expression."""
-    if isinstance(node, cst.Name):
+    # `type(...) is`: this is asked often, and `isinstance` is slow for libcst's abstract classes.
+    if type(node) is cst.Name:
         return node.value
-    if isinstance(node, cst.Attribute):
+    if type(node) is cst.Attribute:
         front = dotted(node.value)
         return f"{front}.{node.attr.value}" if front else ""
     return ""

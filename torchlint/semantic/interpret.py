@@ -15,6 +15,7 @@ from torchlint.semantic import attributes, calls, datasets, instances, names, ob
 from torchlint.semantic.facts import Event, Facts
 from torchlint.semantic.flow import dotted
 from torchlint.semantic.knowledge import canonical, exports
+from torchlint.semantic.loaders import is_loader
 from torchlint.semantic.project import Imported, Project, Unit
 from torchlint.semantic.state import State
 from torchlint.semantic.values import (
@@ -41,6 +42,7 @@ from torchlint.semantic.values import (
     Items,
     Iterated,
     ListRef,
+    Method,
     OneOf,
     Origin,
     ParameterOf,
@@ -116,7 +118,7 @@ class Interpreter:
         # The method of a dataset or transform that is running, the outermost: what it calls may run in a worker.
         self.sampling: FunctionInfo | None = None
         self.entered: set[FunctionInfo] = set()
-        self.fuel = MIN_FUEL + FUEL_PER_LINE * unit.source.rows
+        self.fuel = MIN_FUEL + FUEL_PER_LINE * unit.source.text.count("\n")
         self.version = 0
         self.memory: dict[tuple[object, ...], tuple[int, Value]] = {}
         # Names that are being looked up through star imports, which may go in circles.
@@ -266,7 +268,8 @@ class Interpreter:
         if isinstance(node.operator, cst.Add) and dotted(target):
             for side, other in ((node.left, node.right), (node.right, node.left)):
                 if dotted(side) == dotted(target):
-                    added = self.eval_quietly(other)
+                    known = self.facts.values.get(id(other), ()) if self.facts is not None else ()
+                    added = known[0] if len(known) == 1 else self.eval_quietly(other)
                     training.accumulated(self, node, target, self.eval_quietly(side), added)
 
     def _ann_assign(self, node: cst.AnnAssign) -> None:
@@ -276,10 +279,15 @@ class Interpreter:
     def _aug_assign(self, node: cst.AugAssign) -> None:
         left = self.eval(node.target)
         right = self.eval(node.value)
+        if type(right) is Method:
+            self._mention(node.value, False)
         if type(left) is Tensor or type(left) is ParameterOf:
             training.written_to(self, node, node.target, left)
-        if type(right) is Tensor and self.loops and type(node.operator) is cst.AddAssign:
-            training.accumulated(self, node, node.target, left, right)
+        if self.loops:
+            if type(node.operator) is cst.SubtractAssign:
+                training.descended(self, node)
+            elif type(right) is Tensor and type(node.operator) is cst.AddAssign:
+                training.accumulated(self, node, node.target, left, right)
         result = objects.augmented(self, left, type(node.operator).__name__, right, node)
         self.bind(node.target, result)
 
@@ -334,9 +342,17 @@ class Interpreter:
     def _asked(self, node: cst.BaseExpression) -> Value:
         """The value of an expression that is asked whether it is true."""
         value = self.eval(node)
-        if type(value) is Tensor and value.shape is not None:
-            scalars.note_truth(self, node, value)
+        kind = type(value)
+        if kind is Tensor and value.shape is not None:  # type: ignore[attr-defined]
+            scalars.note_truth(self, node, value)  # type: ignore[arg-type]
+        elif kind is Method or kind is Symbol:
+            self._mention(node, True)
         return value
+
+    def _mention(self, node: cst.BaseExpression, asked: bool) -> None:
+        """A function or method is used as a condition, or as an operand."""
+        if self.facts is not None and self.recording and self.unit is self.target:
+            self.facts.mentioned.append((node, asked))
 
     def _if(self, node: cst.If) -> None:
         tested = self._asked(node.test)
@@ -667,7 +683,7 @@ class Interpreter:
             self.facts.values.setdefault(id(target), []).append(value)
         elements = target.elements
         items = objects.unpacked(self, value, len(elements))
-        starred = next((i for i, element in enumerate(elements) if isinstance(element, cst.StarredElement)), None)
+        starred = next((i for i, element in enumerate(elements) if type(element) is cst.StarredElement), None)
         if starred is not None:
             known = objects.exact_items(self, value)
             after = len(elements) - starred - 1
@@ -690,20 +706,21 @@ class Interpreter:
         if kind is cst.Name or kind is cst.Attribute:
             if holds:
                 self._narrow_none(test, False)
-        elif isinstance(test, cst.UnaryOperation) and isinstance(test.operator, cst.Not):
-            self.narrow(test.expression, not holds)
-        elif isinstance(test, cst.BooleanOperation):
-            if isinstance(test.operator, cst.And) is holds:
+        elif type(test) is cst.UnaryOperation:
+            if type(test.operator) is cst.Not:
+                self.narrow(test.expression, not holds)
+        elif type(test) is cst.BooleanOperation:
+            if (type(test.operator) is cst.And) is holds:
                 self.narrow(test.left, holds)
                 self.narrow(test.right, holds)
-        elif isinstance(test, cst.Comparison) and len(test.comparisons) == 1:
+        elif type(test) is cst.Comparison:
             operator, right = test.comparisons[0].operator, test.comparisons[0].comparator
-            if isinstance(right, cst.Name) and right.value == "None":
+            if type(right) is cst.Name and right.value == "None" and len(test.comparisons) == 1:
                 if isinstance(operator, (cst.Is, cst.Equal)):
                     self._narrow_none(test.left, holds)
                 elif isinstance(operator, (cst.IsNot, cst.NotEqual)):
                     self._narrow_none(test.left, not holds)
-        elif isinstance(test, cst.Call) and isinstance(test.func, cst.Name):
+        elif type(test) is cst.Call and type(test.func) is cst.Name:
             if test.func.value == "isinstance" and test.args:
                 self._narrow_instance(test, holds)
 
@@ -722,15 +739,20 @@ class Interpreter:
     def _narrow_instance(self, test: cst.Call, holds: bool) -> None:
         """Under `isinstance(x, ...)` x is one of the values that agree with it, elsewhere one of the others."""
         subject = test.args[0].value
-        if not isinstance(subject, cst.Name):
+        if not isinstance(subject, (cst.Name, cst.Attribute)):
             return
         value = self.eval_quietly(subject)
+        if isinstance(subject, cst.Attribute) and not isinstance(value, OneOf):
+            return
         classes = self.eval_quietly(test.args[1].value) if len(test.args) > 1 else UNKNOWN
         if holds:
             kept = [option for option in alternatives(value) if objects.may_be_instance(option, classes)]
         else:
             kept = [option for option in alternatives(value) if not objects.must_be_instance(option, classes)]
-        self.assign_name(subject.value, join_all(kept))
+        if isinstance(subject, cst.Name):
+            self.assign_name(subject.value, join_all(kept))
+        else:
+            self.bind(subject, join_all(kept))
 
     # -- expressions ----------------------------------------------------------------------------
 
@@ -832,8 +854,8 @@ class Interpreter:
 
     def _formatted(self, node: cst.FormattedString) -> Value:
         for part in node.parts:
-            if isinstance(part, cst.FormattedStringExpression):
-                self.eval(part.expression)
+            if isinstance(part, cst.FormattedStringExpression) and type(self.eval(part.expression)) is Method:
+                self._mention(part.expression, False)
         first = node.parts[0] if node.parts else None
         if isinstance(first, cst.FormattedStringText) and first.value.partition(":")[0] in objects.ACCELERATORS:
             return DeviceValue(Device.ACCELERATOR, self.here(node))
@@ -847,6 +869,8 @@ class Interpreter:
 
     def _subscript(self, node: cst.Subscript) -> Value:
         container = self.eval(node.value)
+        if type(container) is Instance and is_loader(container):
+            self.event("index", container, node)
         indexes = []
         for element in node.slice:
             piece = element.slice
@@ -920,7 +944,7 @@ class Interpreter:
         items: list[Value] | None = []
         for element in elements:
             value = self.eval(element.value)
-            if isinstance(element, cst.StarredElement):
+            if type(element) is cst.StarredElement:
                 more = objects.exact_items(self, value)
                 items = [*items, *more] if items is not None and more is not None else None
             elif items is not None:
@@ -1110,10 +1134,10 @@ class Interpreter:
         truth = truth_of(left)
         is_and = isinstance(node.operator, cst.And)
         if truth is not None:
-            return self.eval(node.right) if truth is is_and else left
+            return self._asked(node.right) if truth is is_and else left
         with self.layer() as after:
             self.narrow(node.left, is_and)
-            right = self.eval(node.right)
+            right = self._asked(node.right)
         self.state.absorb((after, State(self.state)))
         if not is_and:
             # `x or y` gives x only when x is true, which None is not.
@@ -1123,6 +1147,10 @@ class Interpreter:
 
     def _binary(self, node: cst.BinaryOperation) -> Value:
         left, right = self.eval(node.left), self.eval(node.right)
+        if type(left) is Method:
+            self._mention(node.left, False)
+        if type(right) is Method:
+            self._mention(node.right, False)
         return objects.binary(self, left, type(node.operator).__name__, right, node)
 
     def _unary(self, node: cst.UnaryOperation) -> Value:
@@ -1137,14 +1165,18 @@ class Interpreter:
 
     def _comparison(self, node: cst.Comparison) -> Value:
         left = self.eval(node.left)
+        if type(left) is Method:
+            self._mention(node.left, False)
         result: Value = UNKNOWN
         for comparison in node.comparisons:
             right = self.eval(comparison.comparator)
             result = objects.compared(left, comparison.operator, right)
-            if type(result) is Tensor and objects.ends_graph(self, left, right):
-                result = result.but(grad_origin=self.here(node))
-            if type(result) is Tensor and result.shape is not None:
-                stretches.note(self, node, left, right)
+            if type(result) is Tensor:
+                here = self.here(node)
+                cut = here if objects.ends_graph(self, left, right) else result.grad_origin
+                result = result.but(origin=here, grad_origin=cut)
+                if result.shape is not None:
+                    stretches.note(self, node, left, right)
             left = right
         return result if len(node.comparisons) == 1 else Scalar("bool")
 
@@ -1244,13 +1276,13 @@ def _is_main_guard(test: cst.BaseExpression) -> bool | None:
 
     A guard may carry more conditions (`... and not debug`): the code under it still runs only in a script.
     """
-    if isinstance(test, cst.BooleanOperation) and isinstance(test.operator, cst.And):
+    if type(test) is cst.BooleanOperation and type(test.operator) is cst.And:
         return True if _is_main_guard(test.left) or _is_main_guard(test.right) else None
-    if not isinstance(test, cst.Comparison) or len(test.comparisons) != 1:
+    if type(test) is not cst.Comparison or len(test.comparisons) != 1:
         return None
     sides = (test.left, test.comparisons[0].comparator)
-    names = [side for side in sides if isinstance(side, cst.Name) and side.value == "__name__"]
-    mains = [side for side in sides if isinstance(side, cst.SimpleString) and side.raw_value == "__main__"]
+    names = [side for side in sides if type(side) is cst.Name and side.value == "__name__"]
+    mains = [side for side in sides if type(side) is cst.SimpleString and side.raw_value == "__main__"]
     if not names or not mains:
         return None
     operator = test.comparisons[0].operator

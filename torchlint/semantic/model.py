@@ -84,6 +84,12 @@ class Model:
         """The losses that a call of this file leads to in functions of other files."""
         return self.facts.losses_elsewhere.get(id(node), ())
 
+    @property
+    def all_calls(self) -> Iterator[Call]:
+        """Each evaluation of each call of this file."""
+        for calls in self.facts.calls.values():
+            yield from calls
+
     def calls_of(self, *names: str) -> Iterator[Call]:
         """Each evaluation of a call of this file to something outside the project, by its qualified name."""
         for name in names:

@@ -3,8 +3,11 @@
 import re
 from typing import TYPE_CHECKING
 
+import libcst as cst
+
 from torchlint.semantic.instances import WRAPPERS
 from torchlint.semantic.knowledge import module_class
+from torchlint.semantic.parts import parts
 from torchlint.semantic.values import FALSE, TRUE, ClassInfo, Const, FunctionInfo, Instance, Tri, Value
 
 if TYPE_CHECKING:
@@ -89,6 +92,24 @@ def _is_test(path: str) -> bool:
     return (
         file.startswith(("test_", "conftest")) or file.endswith("_test.py") or not {"tests", "test"}.isdisjoint(folders)
     )
+
+
+_HELD_OUT = re.compile(
+    r"(^|_)(val|valid|validation|test|testing|dev|eval|evaluation)(_|$|\d|loader|set|data|iter|dl$|batch)"
+)
+
+
+def reads_held_out(loop: cst.CSTNode) -> bool:
+    """Whether a loop goes through what is named as data for evaluation: `val_loader`, `loaders["test"]`."""
+    pending: list[cst.CSTNode] = [loop.iter] if isinstance(loop, cst.For) else []
+    while pending:
+        node = pending.pop()
+        if isinstance(node, (cst.Name, cst.SimpleString)):
+            name = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", node.value.strip("'\"")).lower()
+            if _HELD_OUT.search(name):
+                return True
+        pending.extend(parts(node))
+    return False
 
 
 def is_training(mode: Value | None) -> bool:

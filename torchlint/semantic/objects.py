@@ -468,6 +468,9 @@ def binary(machine: "Interpreter", left: Value, operator: str, right: Value, nod
             made = computed(machine, node, other, *(() if other.grad is Tri.YES else (UNKNOWN,)))
             # The unknown operand may well have a gradient.
             return made.but(numbers=Numbers.UNKNOWN, numbers_origin=None) if other.numbers is Numbers.STEPS else made
+        if type(right) is Array and machine.facts is not None and machine.unit is machine.target:
+            if isinstance(node, cst.BinaryOperation):
+                machine.facts.converted.append(node)
         made = computed(machine, node, left, right, numbers=combined(left, operator, right))
         shape = _operated(left, operator, right)
         if shape is None:
@@ -649,6 +652,9 @@ MAIN = Const("__main__")
 _OBJECTS = (Instance, ListRef, DictRef, FunctionRef, ClassInfo, TupleOf, Array, Scalar, DeviceValue)
 
 
+_SCHEDULERS = "torch.optim.lr_scheduler."
+
+
 def may_be_instance(value: Value, classes: Value) -> bool:
     """Whether `isinstance(value, classes)` may hold."""
     options = classes.items if isinstance(classes, TupleOf) else (classes,)
@@ -663,6 +669,8 @@ def may_be_instance(value: Value, classes: Value) -> bool:
         return any(not name.startswith("builtins.") for name in names)
     if isinstance(value, ListRef):
         return "builtins.list" in names or any(not n.startswith(("builtins.", "torch.Tensor")) for n in names)
+    if isinstance(value, Instance) and value.symbol is not None and value.symbol.startswith(_SCHEDULERS):
+        return value.symbol in names or any(not n.startswith(_SCHEDULERS) or n.endswith("LRScheduler") for n in names)
     return True
 
 
@@ -672,6 +680,8 @@ def must_be_instance(value: Value, classes: Value) -> bool:
     names = {option.name for option in options if isinstance(option, Symbol)}
     if isinstance(value, (Tensor, ParameterOf)):
         return "torch.Tensor" in names and not (isinstance(value, Tensor) and value.batch)
+    if isinstance(value, Instance):
+        return value.symbol in names
     kinds = {ListRef: "builtins.list", TupleOf: "builtins.tuple", DictRef: "builtins.dict", Array: "numpy.ndarray"}
     return kinds.get(type(value)) in names
 

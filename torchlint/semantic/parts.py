@@ -64,3 +64,14 @@ def line_of(outer: cst.CSTNode, node: cst.CSTNode) -> cst.SimpleStatementLine | 
         else:
             pending.extend(parts(inner))
     return None
+
+
+def has_attribute(node: cst.CSTNode, name: str) -> bool:
+    """Whether `something.name` occurs in a node."""
+    pending = [node]
+    while pending:
+        inner = pending.pop()
+        if type(inner) is cst.Attribute and inner.attr.value == name:
+            return True
+        pending.extend(parts(inner))
+    return False

@@ -37,7 +37,8 @@ def meant(name: str) -> str | None:
 
 def _near(a: str, b: str, distance: int) -> bool:
     """Whether two names differ by so many letters, added, left out, changed, or two next to each other exchanged."""
-    if abs(len(a) - len(b)) > distance:
+    # Each change takes a letter out of one set, puts another one in, or both.
+    if abs(len(a) - len(b)) > distance or len(set(a) ^ set(b)) > 2 * distance:
         return False
     before: list[int] = []
     row = list(range(len(b) + 1))

@@ -118,6 +118,10 @@ def same(event: Event, other: Event) -> bool:
         return event.subject is other.subject
     if event.active == other.active:
         return bool(event.text) and event.text == other.text
+    if event.text == other.text and event.text.startswith("self."):
+        owners = {id(each.owner) for each in (*event.active, *other.active)}
+        # One object's methods, that call each other.
+        return len(owners) == 1 and event.active[-1].owner is not None
     for inner, outer in ((event, other), (other, event)):
         if inner.text and inner.active[:-1] == outer.active:
             return _passed_as(inner) == outer.text != ""
@@ -145,6 +149,18 @@ def _passed_as(event: Event) -> str:
 def runs_with(event: Event, other: Event) -> bool:
     """Whether an event happens whenever another one does: no branch is around it that is not around the other."""
     return other.path[: len(event.path)] == event.path
+
+
+def runs_alike(event: Event, other: Event) -> bool:
+    """Whether an event happens whenever another one does, also where branches of one condition are written twice."""
+    return all(
+        any(branch == taken and (statement is around or _same_test(statement, around)) for around, taken in other.path)
+        for statement, branch in event.path
+    )
+
+
+def _same_test(statement: cst.CSTNode, other: cst.CSTNode) -> bool:
+    return isinstance(statement, cst.If) and isinstance(other, cst.If) and statement.test.deep_equals(other.test)
 
 
 def excludes(event: Event, other: Event) -> bool:

@@ -12,6 +12,7 @@ Kinds of events, each with what their `detail` is:
 - `replace`: a module that another one holds is replaced by another (the new one)
 - `accumulate`: a tensor that autograd follows is added to something, or appended to a list (`Accumulation`)
 - `rebound`: a name of a tensor that requires grad is bound to the result of an update: `w = w - lr * w.grad`
+- `descend`: a tensor is updated in place by its gradient: `w -= lr * w.grad`
 - `write`: a tensor that requires grad is written to in place by a statement, while autograd records
 - `escape`: something that is not known got hold of the subject: it may do anything to its gradients
 
@@ -89,10 +90,11 @@ class Clip(NamedTuple):
 
 
 class Accumulation(NamedTuple):
-    """What a tensor is added to: as written, and what it held before."""
+    """What a tensor is added to: as written, and what it held before; and what is added, as written."""
 
     target: cst.BaseExpression
     before: Value
+    added: cst.BaseExpression | None = None
 
 
 class Forward(NamedTuple):
@@ -242,6 +244,7 @@ def called(machine: "Interpreter", call: "Call") -> Value:
 def backward(machine: "Interpreter", call: "Call", loss: Value) -> None:
     """`loss.backward()`"""
     machine.event("backward", loss, call.node, _text(call), _backward_detail(machine, call, loss))
+    differentiated(machine, call.node, loss)
 
 
 def _backward_detail(machine: "Interpreter", call: "Call", loss: Value) -> Backward:
@@ -295,6 +298,7 @@ def unknown(machine: "Interpreter", call: "Call", func: cst.Attribute) -> None:
             machine.event("engine", UNKNOWN, node, text)
         else:
             machine.event("backward", UNKNOWN, node, text, _backward_detail(machine, call, UNKNOWN))
+            differentiated(machine, node, UNKNOWN)
     elif method == "zero_grad":
         machine.event("zero_grad", UNKNOWN, node, text)
     elif method == "step":
@@ -353,6 +357,12 @@ def replaced(machine: "Interpreter", owner: Instance, before: Value | None, valu
         machine.event("replace", owner, node, detail=value)
 
 
+def is_of_gradient(node: cst.CSTNode) -> bool:
+    """Whether a call is one of a method of a gradient: `w.grad.clamp_(-1, 1)`"""
+    func = node.func if isinstance(node, cst.Call) else None
+    return isinstance(func, cst.Attribute) and _is_gradient(func.value)
+
+
 def written(machine: "Interpreter", call: "Call") -> None:
     """`w.grad.zero_()` of a known tensor."""
     func = call.node.func if isinstance(call.node, cst.Call) else None
@@ -379,7 +389,10 @@ def escaped(machine: "Interpreter", call: "Call") -> None:
         return
     func = node.func
     if isinstance(func, cst.Attribute) and isinstance(func.value, cst.Name) and func.value.value == "self":
-        machine.event("escape", UNKNOWN, node, "self")
+        owner = machine.frame.receiver
+        # What an object was given and keeps, such as a model, knows nothing of the object; a method does.
+        if owner is None or machine.read(owner, func.attr.value) is None:
+            machine.event("escape", UNKNOWN, node, "self")
     for arg in node.args:
         text = dotted(arg.value)
         name = text.rpartition(".")[2].lower()
@@ -403,7 +416,45 @@ def accumulated(
 ) -> None:
     """`total += loss`, `losses.append(loss)`"""
     if machine.loops and isinstance(value, Tensor) and value.grad is Tri.YES and machine.grad_mode() is Tri.YES:
-        machine.event("accumulate", value, node, dotted(target), Accumulation(target, before))
+        added = node.value if isinstance(node, cst.AugAssign) else None
+        if isinstance(node, cst.Call) and node.args:
+            added = node.args[0].value
+        elif isinstance(node, cst.BinaryOperation):
+            added = node.right if dotted(node.left) == dotted(target) else node.left
+        machine.event("accumulate", value, node, _place_text(target), Accumulation(target, before, added))
+
+
+def _place_text(target: cst.BaseExpression) -> str:
+    """`self.total`, or `stats["loss"]`"""
+    if not isinstance(target, cst.Subscript) or len(target.slice) != 1:
+        return dotted(target)
+    index = target.slice[0].slice
+    key = index.value if isinstance(index, cst.Index) else None
+    text = key.value if isinstance(key, cst.SimpleString) else dotted(key) if key is not None else ""
+    return f"{dotted(target.value)}[{text}]" if text and dotted(target.value) else ""
+
+
+def descended(machine: "Interpreter", node: cst.AugAssign) -> None:
+    """`w -= lr * w.grad`, `w.data -= lr * w.grad.data`"""
+    target = node.target
+    if isinstance(target, cst.Attribute) and target.attr.value == "data":
+        target = target.value
+    name = dotted(target)
+    if name and mentions_gradient(node.value, name):
+        machine.event("descend", machine.eval_quietly(target), node, name)
+
+
+def differentiated(machine: "Interpreter", node: cst.CSTNode, loss: Value) -> None:
+    """After `loss.backward()`: what it was called on certainly has a graph."""
+    func = node.func if isinstance(node, cst.Call) else None
+    if not isinstance(func, cst.Attribute) or not isinstance(func.value, cst.Name):
+        return
+    here = machine.here(node)
+    if isinstance(loss, Tensor):
+        if loss.grad is Tri.MAYBE:
+            machine.bind(func.value, loss.but(grad=Tri.YES, grad_origin=here))
+    elif loss is UNKNOWN and machine.unit.source.text.find("import torch") >= 0:
+        machine.bind(func.value, Tensor(Tri.YES, origin=here, grad_origin=here))
 
 
 def rebound(machine: "Interpreter", node: cst.Assign, target: cst.BaseExpression, update: cst.BinaryOperation) -> None:

@@ -18,8 +18,9 @@ from torchlint.semantic.instances import (
 )
 from torchlint.semantic.knowledge import module_class
 from torchlint.semantic.knowledge.contract import Transfer
+from torchlint.semantic.knowledge.shapes_layers import recurrent
 from torchlint.semantic.objects import computed
-from torchlint.semantic.shapes import SCALAR
+from torchlint.semantic.shapes import SCALAR, Shape
 from torchlint.semantic.tensor_numbers import kept
 from torchlint.semantic.values import (
     CONTENT,
@@ -133,8 +134,10 @@ def module_forward(machine: "Interpreter", call: "Call", instance: Instance, sym
     origin = machine.here(call.node)
     if symbol in RECURRENT:
         output = _output(machine, call, instance, values, parameters)
-        state: Value = output if RECURRENT[symbol] == 1 else TupleOf((output, output), origin, made_by=STATE)
-        first: Value = output
+        sizes, state_sizes = recurrent(call, instance)
+        last = output.of_shape(state_sizes)
+        state: Value = last if RECURRENT[symbol] == 1 else TupleOf((last, last), origin, made_by=STATE)
+        first: Value = output.of_shape(sizes)
         if isinstance(given, Instance) and given.symbol == PACKED:
             first = Instance(None, PACKED, Arguments((output,), {}, False), origin)
         elif given is not None and as_tensor(machine, given) is None and given is not UNKNOWN:
@@ -259,6 +262,9 @@ def _classifier(machine: "Interpreter", call: "Call", instance: Instance, symbol
         return UNKNOWN
     features = _output(machine, call, instance, list(call.arguments.positional), _trainable(machine, instance))
     replaced = machine.read(instance, head)
+    if not name.startswith(("squeezenet", "convnext")):
+        # The others flatten what comes to the head.
+        features = features.of_shape(Shape((None, None)))
     if replaced is None:
         return features
     return machine.follow(replaced, Arguments((features,)), call.node)

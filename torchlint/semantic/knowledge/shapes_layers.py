@@ -262,6 +262,24 @@ def _pool_function(count: int) -> Entry:
     return entry
 
 
+def recurrent(call: "Call", instance: Instance) -> tuple[Shape | None, Shape | None]:
+    """The shapes of what an LSTM, GRU or RNN gives for each step, and of its last states."""
+    given, options = _given(call), instance.arguments
+    if given is None or not call.arguments.complete or not options.complete or len(options.positional) > 3:
+        return None, None
+    both, first = flag_of(options.get(None, "bidirectional")), flag_of(options.get(None, "batch_first"))
+    layers = number_of(options.get(2, "num_layers"), 1)
+    if given.open or both is None or first is None or options.get(None, "proj_size") is not None:
+        return None, None
+    if not 2 <= len(given.dims) <= 3:
+        return None, None
+    width = int_of(options.get(1, "hidden_size"))
+    out = None if width is None else width * (2 if both else 1)
+    states = None if layers is None else layers * (2 if both else 1)
+    batch = given.dims[:-2] if first else given.dims[1:-1]
+    return Shape((*given.dims[:-1], out)), Shape((states, *batch, width))
+
+
 # -- the table ---------------------------------------------------------------------------------------------------------
 
 _ELEMENTWISE_LOSSES = (

@@ -204,6 +204,11 @@ def one_hot(machine: "Interpreter", call: "Call") -> Shape | None:
     return shapes.trailing(dims) if subject.open else Shape(dims)
 
 
+def _gathered(machine: "Interpreter", call: "Call") -> Shape | None:
+    """`gather(dim, index)`, which has the size of the index."""
+    return operand_shape(argument(call, 1, "index"))
+
+
 def _nonzero(machine: "Interpreter", call: "Call") -> Shape | None:
     return Shape((None,))
 
@@ -353,6 +358,7 @@ SHARED: dict[str, Entry] = {
     "mv": _matmul,
     "dot": _scalar,
     "topk": _topk,
+    "gather": _gathered,
     "masked_select": _nonzero,
 }  # fmt: skip
 METHODS: dict[str, Entry] = {

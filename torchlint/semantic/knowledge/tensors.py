@@ -494,9 +494,35 @@ def method(machine: "Interpreter", call: "Call") -> Value:
             result = result.but(grad=tensor.grad, grad_origin=tensor.grad_origin)
         if tensor.shape is not None and name not in RESHAPING_IN_PLACE:
             result = result.of_shape(tensor.shape)
+        if name in ("clamp_", "clip_", "div_", "nan_to_num_") and training.is_of_gradient(call.node):
+            # What is clipped is still the sum of all that `backward()` added.
+            return result
         return _rebind(machine, call, result)
     special = TRANSFERS.get(f"torch.{name}") if name in SHARED else None
     return special(machine, call) if special is not None else operation(machine, call)
+
+
+def of_unknown(machine: "Interpreter", call: "Call", name: str) -> Value:
+    """A method that only tensors have, of something of which nothing else is known."""
+    arguments = call.arguments
+    if name in ("softmax", "log_softmax"):
+        dim = call.argument(0, "dim")
+        if dim is None or not isinstance(dim, (Const, Scalar)) or len(arguments.positional) > 1:
+            # Other libraries have objects with a function of this name.
+            return UNKNOWN
+    elif arguments.positional or arguments.keywords or not arguments.complete:
+        return UNKNOWN
+    call.receiver = Tensor()
+    call.name = f"torch.Tensor.{name}"
+    made = method(machine, call)
+    return made.but(grad_origin=None) if isinstance(made, Tensor) else made
+
+
+def _of_comparison(machine: "Interpreter", call: "Call") -> Value:
+    """`(a == b).float()`: a comparison with a method of tensors is one of tensors, and has no gradient."""
+    call.receiver = Tensor(Tri.NO, dtype="bool", grad_origin=machine.here(call.node))
+    call.name = f"torch.Tensor.{_name(call)}"
+    return method(machine, call)
 
 
 def function(machine: "Interpreter", call: "Call") -> Value:
@@ -511,7 +537,13 @@ def function(machine: "Interpreter", call: "Call") -> Value:
 
 
 def _where(machine: "Interpreter", call: "Call") -> Value:
-    return computed(machine, call.node, *operands(call)[1:])
+    given = operands(call)
+    made = computed(machine, call.node, *given[1:])
+    if made.grad is Tri.NO and made.grad_origin is None and objects.ends_graph(machine, *given[:1]):
+        return made.but(grad_origin=machine.here(call.node))
+    if made.grad is Tri.NO and made.grad_origin is None and isinstance(given[0], Tensor):
+        return made.but(grad_origin=given[0].grad_origin)
+    return made
 
 
 def _device(machine: "Interpreter", call: "Call") -> Value:
@@ -579,6 +611,8 @@ def _load(machine: "Interpreter", call: "Call") -> Value:
     return UNKNOWN
 
 
+# Methods that nothing but tensors has. A module has `float`, an array `argmax`, a stream `detach`.
+ONLY_OF_TENSORS = frozenset({"long", "sigmoid", "softmax", "log_softmax"})
 # Functions of which the results have no gradient but zero.
 ROUNDING = ("round", "floor", "ceil", "trunc", "fix", "sign", "sgn")
 SHARED = frozenset({
@@ -593,6 +627,7 @@ _ACTIVATION = _of_kind(Numbers.ACTIVATION, None)
 
 TRANSFERS: dict[str, Transfer] = {
     "torch.Tensor.*": method,
+    **{f"builtins.bool.{name}": _of_comparison for name in ("float", "long", "double", "half")},
     "torch.*": function,
     "torch.softmax": _SOFTMAX,
     "torch.nn.functional.softmax": _SOFTMAX,

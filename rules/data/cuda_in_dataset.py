@@ -33,13 +33,15 @@ class CudaInDataset(Rule):
     import torch
     from torch.utils.data import DataLoader, Dataset
 
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+
 
     class Points(Dataset):
         def __len__(self):
             return 8
 
         def __getitem__(self, index):
-            return torch.tensor([float(index)]).to("cuda")
+            return torch.tensor([float(index)]).to(device)
 
 
     def make_loader():
@@ -60,9 +62,9 @@ class CudaInDataset(Rule):
             return torch.tensor([float(index)])
 
 
-    def train():
+    def train(device):
         for points in DataLoader(Points(), num_workers=2, pin_memory=True):
-            points = points.to("cuda", non_blocking=True)
+            points = points.to(device, non_blocking=True)
     ```
 
     ## Fix safety

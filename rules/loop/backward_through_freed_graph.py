@@ -4,13 +4,15 @@ import libcst as cst
 
 from torchlint.diagnostic import Category, Severity
 from torchlint.rule import Rule
-from torchlint.semantic.facts import Event
+from torchlint.semantic.facts import Call, Event
 from torchlint.semantic.flow import dotted
+from torchlint.semantic.freed import Freed
 from torchlint.semantic.steps import assigned_in, flattened, runs_with
 from torchlint.semantic.training import Accumulation, Backward, Forward
 from torchlint.semantic.values import Origin, Tensor, Tri, TupleOf, Value, alternatives
 
 GRADIENTS = ("torch.autograd.grad",)
+RECURRENT = tuple(f"torch.nn.{kind}{cell}" for kind in ("LSTM", "GRU", "RNN") for cell in ("", "Cell"))
 
 
 class BackwardThroughFreedGraph(Rule):
@@ -70,6 +72,8 @@ class BackwardThroughFreedGraph(Rule):
                 backwards.setdefault(id(event.node), []).append(event)
         if backwards:
             self._check_carried()
+            self._check_held()
+            self._check_again(backwards)
             for events in backwards.values():
                 self._check_sum(events)
                 self._check_kept(events)
@@ -89,7 +93,7 @@ class BackwardThroughFreedGraph(Rule):
                     tensor
                     for value in (*forward.call.arguments.positional, *forward.call.arguments.keywords.values())
                     for tensor in _tensors(value)
-                    if tensor.grad is Tri.YES and tensor.origin in made
+                    if tensor.grad is Tri.YES and tensor.origin in made and not self._is_made_before(tensor, event)
                 ]
                 if (carried or self._is_carried(event)) and self._is_trained(event):
                     place = self.model.place(event)
@@ -101,6 +105,70 @@ class BackwardThroughFreedGraph(Rule):
                         )
                     break
                 made.update(tensor.origin for tensor in _tensors(forward.call.result) if tensor.origin is not None)
+
+    def _check_held(self) -> None:
+        """A recurrent layer that is given the state that the model keeps from the batch before."""
+        for name in RECURRENT:
+            made: set[tuple[Value | None, Origin]] = set()
+            for call in self.model.calls_of(f"{name}.forward"):
+                state = call.argument(1, "hx")
+                carried = [tensor for tensor in _tensors(state) if tensor.grad is Tri.YES] if state is not None else []
+                known = any((call.receiver, tensor.origin) in made for tensor in carried if tensor.origin is not None)
+                if known and self._is_trained_once(call):
+                    self.report(
+                        call.node,
+                        "the state of the batch before is kept with its graph, which `backward()` has freed",
+                        help="detach the state before each batch, or start anew",
+                    )
+                    break
+                made.update((call.receiver, each.origin) for each in _tensors(call.result) if each.origin is not None)
+
+    def _is_trained_once(self, call: Call) -> bool:
+        """Whether each pass of the loop around a call inside a model calls the model once, then runs backward."""
+        passes: dict[int, list[Event]] = {}
+        for event in self.model.events:
+            if event.loops == call.loops and event.turns and event.kind in ("forward", "backward", "engine"):
+                passes.setdefault(event.turns[-1], []).append(event)
+        # Called twice in a pass, the second call may be given what the first one gave.
+        calls = [other for other in self.model.calls(call.node) if other.loops == call.loops]
+        return 1 < len(passes) >= len(calls) and all(
+            [event.kind for event in events] == ["forward", "backward"]
+            and isinstance(events[1].detail, Backward)
+            and events[1].detail.keeps_graph is Tri.NO
+            and runs_with(events[1], events[0])
+            for events in passes.values()
+        )
+
+    def _check_again(self, backwards: dict[int, list[Event]]) -> None:
+        """Two backward passes through what a model gave, or one in each pass of a loop."""
+        freed = Freed(self.model)
+        seen: set[int] = set()
+        for event, *_ in backwards.values():
+            scope = event.active[-1].node if event.active else self.model.module
+            if event.origin.unit is not self.model.unit or id(scope) in seen or isinstance(scope, cst.Lambda):
+                continue
+            seen.add(id(scope))
+            body = scope.body if isinstance(scope, cst.Module) else scope.body.body
+            for again in freed.again(body):
+                name = again.result.name
+                self.report(
+                    again.node,
+                    f"`backward()` goes through `{name}` in each pass, and the first one has freed its graph"
+                    if again.looped
+                    else f"`backward()` goes through `{name}` again, and the one before has freed its graph",
+                    help="compute it anew, detach it, or call `backward()` once on the sum of the losses",
+                    related=[(self.model.origin(again.result.node), "computed here")],
+                )
+
+    def _is_made_before(self, tensor: Tensor, event: Event) -> bool:
+        """Whether a model of the same class may have given a tensor earlier in the same pass."""
+        for other in self.model.training.within(event.turns[-1]):
+            if other is event:
+                return False
+            if isinstance(other.detail, Forward):
+                if any(given.origin == tensor.origin for given in _tensors(other.detail.call.result)):
+                    return True
+        return False
 
     def _is_carried(self, event: Event) -> bool:
         """`output, hidden = model(x, hidden)`, where nothing else in the loop assigns `hidden`."""

@@ -29,13 +29,13 @@ class GradScalerMisuse(Rule):
     import torch
     from torch import nn
 
-    model = nn.Linear(4, 1).cuda()
+    model = nn.Linear(4, 1)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    scaler = torch.amp.GradScaler("cuda")
+    scaler = torch.amp.GradScaler("cpu")
     for _ in range(10):
         optimizer.zero_grad()
-        with torch.autocast("cuda"):
-            loss = model(torch.randn(8, 4, device="cuda")).square().mean()
+        with torch.autocast("cpu"):
+            loss = model(torch.randn(8, 4)).square().mean()
         scaler.scale(loss).backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         scaler.step(optimizer)
@@ -47,13 +47,13 @@ class GradScalerMisuse(Rule):
     import torch
     from torch import nn
 
-    model = nn.Linear(4, 1).cuda()
+    model = nn.Linear(4, 1)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    scaler = torch.amp.GradScaler("cuda")
+    scaler = torch.amp.GradScaler("cpu")
     for _ in range(10):
         optimizer.zero_grad()
-        with torch.autocast("cuda"):
-            loss = model(torch.randn(8, 4, device="cuda")).square().mean()
+        with torch.autocast("cpu"):
+            loss = model(torch.randn(8, 4)).square().mean()
         scaler.scale(loss).backward()
         scaler.unscale_(optimizer)
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)

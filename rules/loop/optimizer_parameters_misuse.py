@@ -6,7 +6,7 @@ from torchlint.diagnostic import Applicability, Category
 from torchlint.rule import Repair, Rule
 from torchlint.semantic.facts import Call
 from torchlint.semantic.flow import dotted
-from torchlint.semantic.instances import is_module
+from torchlint.semantic.instances import has_parameters, is_module
 from torchlint.semantic.knowledge import ParameterKind, kind, signature
 from torchlint.semantic.training import CLIPS, is_optimizer
 from torchlint.semantic.values import (
@@ -17,6 +17,7 @@ from torchlint.semantic.values import (
     ListRef,
     ParameterOf,
     Tensor,
+    Tri,
     TupleOf,
     Value,
     alternatives,
@@ -215,9 +216,19 @@ class OptimizerParametersMisuse(Rule):
                 if any(_is_several(item) for item in items):
                     self._check_elements(arg.value, items)
             elif isinstance(held, Iterated) and isinstance(held.element, ParameterOf) and not held.element.partial:
-                if held.element.module in seen:
+                module = held.element.module
+                if any(self._share(module, other) for other in seen):
                     self._say(arg.value, "two groups have the same parameters", "put each parameter into one group")
-                seen.add(held.element.module)
+                seen.add(module)
+
+    def _share(self, module: Instance, other: Instance) -> bool:
+        """Whether two modules are one, or one is a part of the other that certainly has parameters."""
+        if module is other:
+            return True
+        for whole, part in ((module, other), (other, module)):
+            if has_parameters(part) is Tri.YES and part in self.model.held_objects(whole):
+                return True
+        return False
 
     def _entries(self, value: Value) -> Iterator[tuple[object, Value]]:
         if isinstance(value, DictRef):

@@ -4,6 +4,7 @@ from torchlint.diagnostic import Applicability, Category
 from torchlint.rule import Repair, Rule
 from torchlint.semantic.facts import Call
 from torchlint.semantic.knowledge import module_class
+from torchlint.semantic.label_names import LABELS, base_name
 from torchlint.semantic.values import UNKNOWN, Instance, ParameterOf, Symbol, Tensor, Value, alternatives
 
 # Losses of which the first parameter is a tensor of weights.
@@ -73,10 +74,15 @@ class LossClassCalledWithTensors(Rule):
             return
         short = name.rpartition(".")[2]
         if short in WEIGHTED:
-            wrong = len(given) > 1 and (self._is_tensor(given[1]) or (self._may_be(given[1]) and id(call.node) in used))
+            wrong = len(given) > 1 and (
+                self._is_tensor(given[1])
+                or (self._may_be(given[1]) and (id(call.node) in used or self._are_labels(call, 1)))
+            )
         else:
             wrong = self._is_tensor(given[0]) or (
-                len(given) > 1 and all(map(self._may_be, given[:2])) and id(call.node) in used
+                len(given) > 1
+                and all(map(self._may_be, given[:2]))
+                and (id(call.node) in used or self._are_labels(call, 0) or self._are_labels(call, 1))
             )
         if wrong:
             self.report(
@@ -89,6 +95,12 @@ class LossClassCalledWithTensors(Rule):
     @staticmethod
     def _is_tensor(value: Value) -> bool:
         return all(isinstance(option, (Tensor, ParameterOf)) for option in alternatives(value))
+
+    @staticmethod
+    def _are_labels(call: Call, index: int) -> bool:
+        """Whether an argument, by its name, is what predictions are compared with."""
+        node = call.node
+        return isinstance(node, cst.Call) and index < len(node.args) and base_name(node.args[index].value) in LABELS
 
     def _may_be(self, value: Value) -> bool:
         return value is UNKNOWN or self._is_tensor(value)

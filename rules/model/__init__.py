@@ -1,1 +1,1 @@
-"""Modules: layers, containers, recurrent networks (TL5xx)."""
+"""Modules: layers, containers, recurrent networks, saving and loading (TL5xx)."""

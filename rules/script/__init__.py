@@ -1,1 +1,1 @@
-"""The script around it: paths, imports, saving (TL9xx)."""
+"""The script around it: paths, imports (TL9xx)."""

@@ -2,11 +2,10 @@ import libcst as cst
 
 from torchlint.diagnostic import Category
 from torchlint.rule import Rule
-from torchlint.semantic.devices import ELSEWHERE, Mixed, is_stray
+from torchlint.semantic.devices import Mixed
 from torchlint.semantic.flow import dotted
 from torchlint.semantic.knowledge import is_loss
 from torchlint.semantic.parts import stands_in
-from torchlint.semantic.training import Forward
 from torchlint.semantic.values import Tensor
 
 # After these no device is certain.
@@ -29,8 +28,8 @@ class DeviceMismatch(Rule):
     places are certain: by `.to(device)`, `.cuda()`, `device=`, where `device` is `"cuda"`, or that where available.
 
     ## Why is this bad?
-    On a machine with a GPU torch raises a RuntimeError: `Expected all tensors to be on the same device`. On one without,
-    where it is mostly tried first, nothing is seen of it.
+    On a machine with a GPU torch raises a RuntimeError: `Expected all tensors to be on the same device`. On one
+    without, where it is mostly tried first, nothing is seen of it.
 
     ## Example
     ```python
@@ -64,15 +63,12 @@ class DeviceMismatch(Rule):
         if not DEFAULTS.isdisjoint(self.model.called) or "with torch.device(" in self.source.text:
             return
         seen: set[int] = set()
-        for event in self.model.events:
-            if event.kind == "forward" and isinstance(event.detail, Forward) and event.detail.device in ELSEWHERE:
-                call = event.detail.call
-                for index, value in enumerate(call.arguments.positional):
-                    if isinstance(value, Tensor) and is_stray(value) and id(event.node) not in seen:
-                        seen.add(id(event.node))
-                        self._report_input(event.node, self.model.place(event), index, value)
         for mixed in self.model.facts.mixed:
-            if id(mixed.node) not in seen and self._is_certain(mixed):
+            entry = self._entry(mixed) if mixed.is_layer else None
+            if entry is not None and id(entry) not in seen:
+                seen.add(id(entry))
+                self._report_input(entry, mixed)
+            elif not mixed.is_layer and id(mixed.node) not in seen and self._is_certain(mixed):
                 seen.add(id(mixed.node))
                 self.report(
                     mixed.node,
@@ -80,23 +76,40 @@ class DeviceMismatch(Rule):
                     help="make or move it there too: `device=...`, `.to(device)`",
                     related=[
                         (mixed.stray.origin, "this one is on the CPU"),
-                        (mixed.moved.device_origin, "the other one was moved here"),
+                        (mixed.moved, "the other one was moved here"),
                     ],
                 )
 
-    def _report_input(self, node: cst.CSTNode, place: cst.CSTNode | None, index: int, value: Tensor) -> None:
-        if place is None:
-            return
+    def _entry(self, mixed: Mixed) -> cst.Call | None:
+        """The call of this file by which a tensor came to a layer from where it was made; None where it is unclear."""
+        origin = mixed.stray.origin
+        if origin is None:
+            return None
+        forwards = {id(event.node) for event in self.model.events if event.kind == "forward"}
+        for node in mixed.stack:
+            if isinstance(node, cst.Call) and id(node) in forwards:
+                return node
+        function = mixed.active[-1].node if mixed.active else self.model.module
+        here = bool(mixed.stack) and mixed.stack[-1] is mixed.node and origin.unit is self.model.unit
+        return mixed.node if here and isinstance(mixed.node, cst.Call) and stands_in(origin.node, function) else None
+
+    def _report_input(self, place: cst.Call, mixed: Mixed) -> None:
         name = ""
-        if place is node and isinstance(node, cst.Call) and index < len(node.args):
-            name = dotted(node.args[index].value)
+        for arg in place.args:
+            if any(
+                isinstance(value, Tensor) and value.origin == mixed.stray.origin
+                for value in self.model.values(arg.value)
+            ):
+                name = name or dotted(arg.value)
+        if len(place.args) == 1:
+            name = dotted(place.args[0].value)
         self.report(
             place,
             f"`{name}` is on the CPU, and the model was moved to an accelerator"
             if name
             else "the input is on the CPU, and the model was moved to an accelerator",
             help=f"move it too: `{name}.to(device)`" if name else "move it too: `.to(device)`",
-            related=[(value.origin, "it comes from here")],
+            related=[(mixed.stray.origin, "it comes from here"), (mixed.moved, "the model was moved here")],
         )
 
     def _is_certain(self, mixed: Mixed) -> bool:
@@ -107,7 +120,8 @@ class DeviceMismatch(Rule):
             if any(name is None or name.rpartition(".")[2] in ANY_DEVICE for name in names):
                 return False
             if all(name is not None and is_loss(name) for name in names):
-                return True
+                # The lengths that CTC takes may be anywhere.
+                return not any("CTC" in (name or "") or "ctc" in (name or "") for name in names)
             if not all(name in JOINING for name in names):
                 return False
         elif not isinstance(node, cst.BinaryOperation):

@@ -3,6 +3,8 @@ import libcst as cst
 from torchlint.diagnostic import Applicability, Category
 from torchlint.rule import Repair, Rule
 from torchlint.semantic.facts import Call
+from torchlint.semantic.label_names import IMAGES, LABELS
+from torchlint.semantic.steps import flattened
 from torchlint.semantic.tensor_names import is_tensor_name
 from torchlint.semantic.values import Instance, Symbol, Tensor
 
@@ -111,12 +113,23 @@ class ToResultDiscarded(Rule):
         if not call.certain or call.tried or call.name is None or self._has_out(call):
             return False
         if call.name.startswith("#unknown."):
-            return isinstance(func.value, cst.Name) and is_tensor_name(self.model, func.value, call)
+            return isinstance(func.value, cst.Name) and (
+                is_tensor_name(self.model, func.value, call) or self._is_unpacked(func.value.value, call)
+            )
         if call.name != f"torch.Tensor.{func.attr.value}" or not isinstance(call.receiver, Tensor):
             return False
         if call.receiver.batch:
             return isinstance(func.value, cst.Name) and is_tensor_name(self.model, func.value, call)
         return True
+
+    @staticmethod
+    def _is_unpacked(name: str, call: Call) -> bool:
+        """Whether a loop takes samples apart, `for images, labels in loader`, and this is a part that is a tensor."""
+        loop = call.loops[-1] if call.loops else None
+        if not isinstance(loop, cst.For) or name.lower() not in LABELS | IMAGES:
+            return False
+        names = [item.value for item in flattened(loop.target) if isinstance(item, cst.Name)]
+        return name in names and len(LABELS.intersection(names)) > 0 and len(names) > 1
 
     def _is_timed(self, call: Call) -> bool:
         return any(other.active == call.active for other in self.model.calls_of(*TIMED))

@@ -405,7 +405,7 @@ def computed(
             grads.append(Tri.MAYBE)
             steps = False
     if moved is not None and stray is not None and node is not None:
-        devices.note_mixed(machine, node, moved, stray)
+        devices.note_mixed(machine, node, moved.device_origin, stray)
     grad = Tri.YES if Tri.YES in grads else Tri.MAYBE if Tri.MAYBE in grads else Tri.NO
     mode = machine.grad_mode()
     if not differentiable or mode is Tri.NO:

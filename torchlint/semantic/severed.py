@@ -7,6 +7,7 @@ import libcst as cst
 
 from torchlint.semantic.flow import dotted
 from torchlint.semantic.knowledge import is_loss
+from torchlint.semantic.label_names import LABELS, PREDICTIONS, base_name
 from torchlint.semantic.losses import argument
 from torchlint.semantic.tensor_names import scope_nodes
 from torchlint.semantic.values import UNKNOWN, ListRef, Numbers, Origin, Tensor, Tri, Value
@@ -21,16 +22,6 @@ _WRITTEN = frozenset({
     "zeros", "ones", "rand", "randn", "randint", "empty", "full", "arange", "linspace", "eye", "tensor", "Tensor",
     "FloatTensor", "from_numpy", "zeros_like", "ones_like", "rand_like", "randn_like", "empty_like", "Parameter",
     "as_tensor",
-})  # fmt: skip
-
-# Names of what a prediction is compared with, and of predictions.
-_LABELS = frozenset({
-    "target", "targets", "label", "labels", "y", "y_true", "y_batch", "batch_y", "yb", "gt", "gts", "ground_truth",
-    "truth", "mask", "masks", "true_masks", "targ",
-})  # fmt: skip
-_PREDICTIONS = frozenset({
-    "out", "outs", "output", "outputs", "pred", "preds", "prediction", "predictions", "logit", "logits", "score",
-    "scores", "y_pred", "y_hat", "yhat", "probs", "prob", "model_output", "masks_pred",
 })  # fmt: skip
 
 
@@ -126,22 +117,15 @@ def _of_prediction(model: "Model", loss: Tensor) -> tuple[Origin, str] | None:
         if not call.certain or not is_loss(call.name) or target is None or written is None:
             return None
         given = call.argument(0, "input")
-        if call.argument(1, "target") is not UNKNOWN or _base(target).lower() not in _LABELS:
+        if call.argument(1, "target") is not UNKNOWN or base_name(target) not in LABELS:
             return None
         if isinstance(given, Tensor) and given.grad is Tri.NO and given.grad_origin is not None:
             return given.grad_origin, _kind(given.grad_origin.node)
         cut = written.func if isinstance(written, cst.Call) else written
-        if given is UNKNOWN and isinstance(cut, cst.Attribute) and _base(cut).lower() in _PREDICTIONS:
+        if given is UNKNOWN and isinstance(cut, cst.Attribute) and base_name(cut) in PREDICTIONS:
             if cut.attr.value == ("detach" if isinstance(written, cst.Call) else "data"):
                 return Origin(written, model.unit), "cut"
     return None
-
-
-def _base(node: cst.BaseExpression) -> str:
-    """The name that a chain of attributes and methods starts with: `y` of `y.float().to(device)`."""
-    while isinstance(node, (cst.Attribute, cst.Call)):
-        node = node.func if isinstance(node, cst.Call) else node.value
-    return node.value if isinstance(node, cst.Name) else ""
 
 
 def _ending(model: "Model", loss: Tensor) -> tuple[Origin, str] | None:

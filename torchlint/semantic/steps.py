@@ -12,9 +12,9 @@ import libcst as cst
 from torchlint.semantic.datasets import held_objects
 from torchlint.semantic.facts import Event, Facts
 from torchlint.semantic.flow import dotted
-from torchlint.semantic.parts import parts
+from torchlint.semantic.parts import parts, stands_in
 from torchlint.semantic.training import Optimized
-from torchlint.semantic.values import Cell, Instance
+from torchlint.semantic.values import Cell, ClassInfo, Instance
 
 
 class Pass(NamedTuple):
@@ -109,7 +109,23 @@ class Protocol:
                 return True
             over = self.made.get(optimizer)
             return over is not None and over.complete and not over.tensors and over.modules == {subject}
-        return same(event, step)
+        if same(event, step):
+            return True
+        owner = step.active[-1].owner if step.active else None
+        if owner is None or not event.active or event.active[-1].owner is not owner:
+            return False
+        return event.text != "" and event.text == _optimized_as(step, owner)
+
+
+def _optimized_as(step: Event, owner: ClassInfo) -> str:
+    """`self.net`, where a class makes an optimizer over `self.net.parameters()` itself."""
+    origin = step.subject.origin if isinstance(step.subject, Instance) else None
+    node = origin.node if origin is not None else None
+    given = node.args[0].value if isinstance(node, cst.Call) and node.args else None
+    if not isinstance(given, cst.Call) or not isinstance(given.func, cst.Attribute) or given.args:
+        return ""
+    text = dotted(given.func.value) if given.func.attr.value == "parameters" else ""
+    return text if text.startswith("self.") and node is not None and stands_in(node, owner.node) else ""
 
 
 def same(event: Event, other: Event) -> bool:

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeGuard
 import libcst as cst
 
 from torchlint.semantic.flow import dotted
-from torchlint.semantic.instances import device_of, is_module, submodules
+from torchlint.semantic.instances import is_module, submodules
 from torchlint.semantic.knowledge import module_class
 from torchlint.semantic.parts import parts
 from torchlint.semantic.values import CONTENT as HELD
@@ -98,12 +98,11 @@ class Accumulation(NamedTuple):
 
 
 class Forward(NamedTuple):
-    """A call of a model: the mode in which it is (TRUE while training), autograd's mode, the call, where the model is."""
+    """A call of a model: the mode in which it is (TRUE while training), autograd's mode, and the call."""
 
     training: Value | None
     grad: Tri
     call: "Call"
-    device: Device
 
 
 class Backward(NamedTuple):
@@ -284,7 +283,7 @@ def forward(machine: "Interpreter", call: "Call", module: Instance) -> None:
         if known is not None and (known.is_loss or known.has_parameters is False):
             return
     mode = machine.read(module, TRAINING)
-    machine.event("forward", module, call.node, _callee_text(call), Forward(mode, call.grad, call, device_of(machine, module)))
+    machine.event("forward", module, call.node, _callee_text(call), Forward(mode, call.grad, call))
 
 
 def unknown(machine: "Interpreter", call: "Call", func: cst.Attribute) -> None:
@@ -408,7 +407,7 @@ def unknown_forward(machine: "Interpreter", call: "Call", func: cst.BaseExpressi
     """A call of something unknown that is named as a model."""
     text = dotted(func)
     if text and text.rpartition(".")[2].lower().endswith(MODEL_NAMES):
-        machine.event("forward", UNKNOWN, call.node, text, Forward(None, call.grad, call, Device.UNKNOWN))
+        machine.event("forward", UNKNOWN, call.node, text, Forward(None, call.grad, call))
 
 
 def accumulated(

@@ -3,7 +3,7 @@
 from itertools import pairwise, zip_longest
 from typing import TYPE_CHECKING
 
-from torchlint.semantic import objects
+from torchlint.semantic import devices, objects
 from torchlint.semantic.instances import (
     WRAPPERS,
     as_tensor,
@@ -193,6 +193,10 @@ def _plain(symbol: str) -> bool:
 def _output(machine: "Interpreter", call: "Call", instance: Instance, values: list[Value], parameters: Tri) -> Tensor:
     result = computed(machine, call.node, *values, parameters=parameters)
     device = device_of(machine, instance)
+    if device in devices.ELSEWHERE and parameters is not Tri.NO and values and isinstance(values[0], Tensor):
+        moved = machine.read(instance, "#device")
+        origin = moved.origin if moved is not None else None
+        devices.note_mixed(machine, call.node, origin, values[0], is_layer=True)
     if result.device is Device.UNKNOWN and device is not Device.UNKNOWN:
         held = machine.read(instance, "#device")
         result = result.but(device=device, device_origin=held.origin if held is not None else None)
@@ -391,7 +395,9 @@ def _register_tensor(machine: "Interpreter", call: "Call") -> Value:
         and isinstance(name.value, str)
         and value is not None
     ):
-        machine.write(call.receiver, name.value, value)
+        # It moves with the module from now on.
+        held = value.but(device=Device.UNKNOWN) if isinstance(value, Tensor) else value
+        machine.write(call.receiver, name.value, held)
     return NONE
 
 

@@ -505,6 +505,13 @@ def method(machine: "Interpreter", call: "Call") -> Value:
 def of_unknown(machine: "Interpreter", call: "Call", name: str) -> Value:
     """A method that only tensors have, of something of which nothing else is known."""
     arguments = call.arguments
+    if name == "float":
+        # Arrays have `argmax`, and modules have `float`: only tensors have one after the other.
+        func = call.node.func if isinstance(call.node, cst.Call) else None
+        before = func.value if isinstance(func, cst.Attribute) else None
+        given = before.func if isinstance(before, cst.Call) else None
+        found = isinstance(given, cst.Attribute) and given.attr.value in ("argmax", "argmin", "eq", "ne")
+        return _converted(machine, call, name) if found and not arguments.positional else UNKNOWN
     if name in ("softmax", "log_softmax"):
         dim = call.argument(0, "dim")
         if dim is None or not isinstance(dim, (Const, Scalar)) or len(arguments.positional) > 1:
@@ -519,9 +526,14 @@ def of_unknown(machine: "Interpreter", call: "Call", name: str) -> Value:
 
 
 def _of_comparison(machine: "Interpreter", call: "Call") -> Value:
-    """`(a == b).float()`: a comparison with a method of tensors is one of tensors, and has no gradient."""
-    call.receiver = Tensor(Tri.NO, dtype="bool", grad_origin=machine.here(call.node))
-    call.name = f"torch.Tensor.{_name(call)}"
+    """`(a == b).float()`: a comparison with a method of tensors is one of tensors."""
+    return _converted(machine, call, _name(call))
+
+
+def _converted(machine: "Interpreter", call: "Call", name: str) -> Value:
+    """A tensor without a gradient, such as a comparison or indices, as numbers of another type."""
+    call.receiver = Tensor(Tri.NO, grad_origin=machine.here(call.node))
+    call.name = f"torch.Tensor.{name}"
     return method(machine, call)
 
 
@@ -591,7 +603,8 @@ def _parameter(machine: "Interpreter", call: "Call") -> Value:
     grad = tri(wanted) if wanted is not None else Tri.YES
     data = as_tensor(machine, _subject(call))
     origin = machine.here(call.node)
-    return Tensor(grad, data.device if data is not None else Device.UNKNOWN, origin=origin, grad_origin=origin)
+    # It moves with the module that it will be part of.
+    return Tensor(grad, Device.UNKNOWN, origin=origin, grad_origin=origin, shape=data.shape if data else None)
 
 
 def _variable(machine: "Interpreter", call: "Call") -> Value:
@@ -611,8 +624,9 @@ def _load(machine: "Interpreter", call: "Call") -> Value:
     return UNKNOWN
 
 
-# Methods that nothing but tensors has. A module has `float`, an array `argmax`, a stream `detach`.
-ONLY_OF_TENSORS = frozenset({"long", "sigmoid", "softmax", "log_softmax"})
+# Methods that nothing but tensors has, also in the way in which they are called. A module has `float` as well, an array
+# `argmax`, a stream `detach`.
+ONLY_OF_TENSORS = frozenset({"float", "long", "sigmoid", "softmax", "log_softmax"})
 # Functions of which the results have no gradient but zero.
 ROUNDING = ("round", "floor", "ceil", "trunc", "fix", "sign", "sgn")
 SHARED = frozenset({

@@ -258,7 +258,6 @@ class BackwardThroughFreedGraph(Rule):
                 severity=Severity.INFO,
             )
 
-
     def _is_fresh(self, event: Event, within: Sequence[Event]) -> bool:
         """Whether all that goes into the models of a pass certainly has no graph from before it."""
         forwards = [other for other in within if other.kind == "forward" and other.turns == event.turns]

@@ -140,7 +140,10 @@ class SchedulerStepProtocol(Rule):
         is_metric = isinstance(given, Tensor) or (isinstance(given, Scalar) and given.kind == "float")
         if not is_metric and given is not None and not isinstance(given, Const):
             arg = written_argument(call.node, 0, "metrics", "epoch")
-            is_metric = arg is not None and _METRIC.search(_last_name(arg.value)) is not None
+            is_metric = arg is not None and (
+                _METRIC.search(_last_name(arg.value)) is not None
+                or (_is_mean(arg.value) and "WarmRestarts" not in symbol)
+            )
         if symbol.startswith(SCHEDULERS) and symbol != PLATEAU and is_metric and "WarmRestarts" not in symbol:
             name = symbol.rpartition(".")[2]
             return (
@@ -272,6 +275,13 @@ class SchedulerStepProtocol(Rule):
             "make the scheduler after the optimizer that is used",
             Severity.ERROR,
         )
+
+
+def _is_mean(node: cst.BaseExpression) -> bool:
+    """`running / len(train_loader)`"""
+    if not isinstance(node, cst.BinaryOperation) or not isinstance(node.operator, cst.Divide):
+        return False
+    return isinstance(node.right, cst.Call) and isinstance(node.right.func, cst.Name) and node.right.func.value == "len"
 
 
 def _last_name(node: cst.BaseExpression) -> str:

@@ -34,7 +34,6 @@ from torchlint.semantic.values import (
     UNKNOWN,
     Cell,
     Const,
-    Device,
     DictRef,
     Entries,
     FunctionRef,
@@ -390,7 +389,7 @@ def escaped(machine: "Interpreter", call: "Call") -> None:
     if isinstance(func, cst.Attribute) and isinstance(func.value, cst.Name) and func.value.value == "self":
         owner = machine.frame.receiver
         # What an object was given and keeps, such as a model, knows nothing of the object; a method does.
-        if owner is None or machine.read(owner, func.attr.value) is None:
+        if not isinstance(owner, Cell) or machine.read(owner, func.attr.value) is None:
             machine.event("escape", UNKNOWN, node, "self")
     for arg in node.args:
         text = dotted(arg.value)
@@ -435,7 +434,7 @@ def _place_text(target: cst.BaseExpression) -> str:
 
 def descended(machine: "Interpreter", node: cst.AugAssign) -> None:
     """`w -= lr * w.grad`, `w.data -= lr * w.grad.data`"""
-    target = node.target
+    target: cst.BaseExpression = node.target
     if isinstance(target, cst.Attribute) and target.attr.value == "data":
         target = target.value
     name = dotted(target)

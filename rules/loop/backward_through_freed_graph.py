@@ -7,7 +7,7 @@ from torchlint.rule import Rule
 from torchlint.semantic.facts import Call, Event
 from torchlint.semantic.flow import dotted
 from torchlint.semantic.freed import Freed
-from torchlint.semantic.steps import assigned_in, flattened, runs_with
+from torchlint.semantic.steps import assigned_in, bound_in_pass, flattened, runs_with
 from torchlint.semantic.training import Accumulation, Backward, Forward
 from torchlint.semantic.values import Origin, Tensor, Tri, TupleOf, Value, alternatives
 
@@ -218,7 +218,7 @@ class BackwardThroughFreedGraph(Rule):
                 and other.active == event.active
                 and runs_with(event, other)
             ]
-            if not summed or self._is_reset(summed[0], event.text):
+            if not summed or self._is_reset(summed[0]):
                 return
         place = self.model.place(events[0])
         if place is not None:
@@ -228,12 +228,11 @@ class BackwardThroughFreedGraph(Rule):
                 help="call `backward()` on the loss of this batch",
             )
 
-    def _is_reset(self, summed: Event, name: str) -> bool:
+    def _is_reset(self, summed: Event) -> bool:
         assert isinstance(summed.detail, Accumulation)
         if not isinstance(summed.node, cst.AugAssign):
             return True
-        loop = summed.loops[-1]
-        return isinstance(loop, (cst.For, cst.While)) and assigned_in(loop, name, but=summed.node)
+        return bound_in_pass(summed, summed.loops[-1], but=summed.node)
 
     def _check_kept(self, events: list[Event]) -> None:
         """`retain_graph=True` where no other backward pass goes through the graph."""

@@ -6,6 +6,7 @@ from torchlint.diagnostic import Applicability, Category, Severity
 from torchlint.rule import Repair, Rule
 from torchlint.semantic.facts import Event
 from torchlint.semantic.modes import evaluates
+from torchlint.semantic.parts import stands_in
 from torchlint.semantic.steps import assigned_in, runs_with
 from torchlint.semantic.training import Accumulation, Backward
 from torchlint.semantic.values import ListRef, Tensor, Tri, alternatives
@@ -80,7 +81,13 @@ class LossAccumulatedWithGraph(Rule):
         assert isinstance(event.detail, Accumulation)
         before = event.detail.before
         if isinstance(before, ListRef):
-            return not assigned_in(event.loops[-1], event.text.partition("[")[0])
+            name = event.text.partition("[")[0]
+            if any(
+                assigned_in(info.node.body, name) for info in event.active if not stands_in(event.loops[-1], info.node)
+            ):
+                # Made anew in each call.
+                return False
+            return not assigned_in(event.loops[-1], name)
         return any(isinstance(option, Tensor) and option.grad is not Tri.NO for option in alternatives(before))
 
     def _is_trained_on(self, event: Event) -> bool | None:

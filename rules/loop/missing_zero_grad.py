@@ -5,7 +5,7 @@ from torchlint.rule import Repair, Rule
 from torchlint.semantic.facts import Event
 from torchlint.semantic.flow import dotted
 from torchlint.semantic.parts import stands_in
-from torchlint.semantic.steps import Pass, assigned_in
+from torchlint.semantic.steps import Pass, assigned_in, bound_in_pass
 from torchlint.semantic.values import UNKNOWN
 
 # What may clear the gradients of an optimizer, or make new ones.
@@ -109,7 +109,7 @@ class MissingZeroGrad(Rule):
         if any(event.kind in CLEARING and training.may_concern(event, step) for event in each.events):
             return False
         # An optimizer of which nothing is known may be made anew in each pass.
-        return step.subject is not UNKNOWN or (bool(step.text) and not assigned_in(each.loop, step.text))
+        return step.subject is not UNKNOWN or (bool(step.text) and not bound_in_pass(step, each.loop))
 
     def _report(self, each: Pass, step: Event) -> None:
         place = self.model.place(step)

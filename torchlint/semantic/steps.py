@@ -185,6 +185,17 @@ def excludes(event: Event, other: Event) -> bool:
     return any(statement in taken and taken[statement] != branch for statement, branch in other.path)
 
 
+def bound_in_pass(event: Event, loop: cst.CSTNode, but: cst.CSTNode | None = None) -> bool:
+    """Whether the name by which an event calls its subject is assigned in each pass through a loop.
+
+    In the loop itself, or in a function that is called from there and in which the event happens.
+    """
+    if assigned_in(loop, event.text, but):
+        return True
+    called = [info.node for info in event.active if not stands_in(loop, info.node)]
+    return any(assigned_in(node.body, event.text, but) for node in called)
+
+
 def assigned_in(loop: cst.CSTNode, name: str, but: cst.CSTNode | None = None) -> bool:
     """Whether a name or attribute (as written) is assigned in a loop, other than by the node `but`.
 

@@ -6,7 +6,7 @@ from torchlint.diagnostic import Category, Severity
 from torchlint.rule import Rule
 from torchlint.semantic.facts import Call, Event
 from torchlint.semantic.flow import dotted
-from torchlint.semantic.freed import Freed
+from torchlint.semantic.freed import Freed, may_meet
 from torchlint.semantic.steps import assigned_in, bound_in_pass, flattened, runs_with
 from torchlint.semantic.training import Accumulation, Backward, Forward
 from torchlint.semantic.values import Origin, Tensor, Tri, TupleOf, Value, alternatives
@@ -142,12 +142,14 @@ class BackwardThroughFreedGraph(Rule):
     def _check_again(self, backwards: dict[int, list[Event]]) -> None:
         """Two backward passes through what a model gave, or one in each pass of a loop."""
         freed = Freed(self.model)
-        seen: set[int] = set()
+        scopes: dict[int, list[Event]] = {}
         for event, *_ in backwards.values():
-            scope = event.active[-1].node if event.active else self.model.module
-            if event.origin.unit is not self.model.unit or id(scope) in seen or isinstance(scope, cst.Lambda):
+            if event.origin.unit is self.model.unit:
+                scopes.setdefault(id(event.active[-1].node if event.active else None), []).append(event)
+        for events in scopes.values():
+            scope = events[0].active[-1].node if events[0].active else self.model.module
+            if isinstance(scope, cst.Lambda) or not may_meet(self.model, events):
                 continue
-            seen.add(id(scope))
             body = scope.body if isinstance(scope, cst.Module) else scope.body.body
             for again in freed.again(body):
                 name = again.result.name

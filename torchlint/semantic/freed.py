@@ -3,12 +3,13 @@
 What is followed are names: which results of models a loss was computed from. Branches are not entered, loops are.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from operator import or_
 from typing import TYPE_CHECKING, NamedTuple
 
 import libcst as cst
 
+from torchlint.semantic.facts import Event
 from torchlint.semantic.instances import is_module
 from torchlint.semantic.parts import parts
 from torchlint.semantic.steps import flattened
@@ -38,6 +39,21 @@ class Again(NamedTuple):
 
 Results = frozenset[Result]
 NOTHING: Results = frozenset()
+
+
+def may_meet(model: "Model", backwards: Iterable[Event]) -> bool:
+    """Whether the backward passes of one function may meet in a graph.
+
+    There are several, or one of them is in a loop that a model is called before.
+    """
+    found = list(backwards)
+    if len({id(event.node) for event in found}) > 1:
+        return True
+    return any(
+        event.kind == "forward" and event.active == backward.active and len(event.loops) < len(backward.loops)
+        for backward in found
+        for event in model.events
+    )
 
 
 class Freed:
@@ -144,7 +160,7 @@ def _requires_grad(value: Value) -> bool:
 
 
 def _assigned(statement: cst.CSTNode) -> set[str]:
-    """The names that are assigned anywhere in a statement."""
+    """The names that are assigned anywhere in a statement, other than in an expression."""
     found: set[str] = set()
     pending = [statement]
     while pending:
@@ -158,5 +174,5 @@ def _assigned(statement: cst.CSTNode) -> set[str]:
             targets = [node.name]
         for target in targets:
             found.update(item.value for item in flattened(target) if isinstance(item, cst.Name))
-        pending.extend(parts(node))
+        pending.extend(part for part in parts(node) if not isinstance(part, cst.BaseExpression))
     return found

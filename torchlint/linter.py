@@ -95,6 +95,8 @@ def _lint(
 def _applicable(rules: Sequence[type[Rule]], data: bytes) -> list[type[Rule]]:
     """The rules whose defects a file may have. Many ask for the same words: each is looked for once."""
     occurs: dict[str, bool] = {}
+    # A word without white space stands in one of these if it stands anywhere; together they are half as long.
+    pieces = b" ".join(set(data.split()))
     active = []
     for rule in rules:
         if rule.may_apply.__func__ is not Rule.may_apply.__func__:  # type: ignore[attr-defined]
@@ -104,7 +106,7 @@ def _applicable(rules: Sequence[type[Rule]], data: bytes) -> list[type[Rule]]:
             for word in rule.words:
                 there = occurs.get(word)
                 if there is None:
-                    there = occurs[word] = word.encode() in data
+                    there = occurs[word] = word.encode() in (data if " " in word else pieces)
                 if there:
                     found = True
                     break

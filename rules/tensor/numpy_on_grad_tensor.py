@@ -6,7 +6,7 @@ from torchlint.diagnostic import Applicability, Category
 from torchlint.rule import Repair, Rule
 from torchlint.semantic.facts import Call
 from torchlint.semantic.knowledge import numpy_conversion
-from torchlint.semantic.values import Array, Device, Items, ParameterOf, Tensor, Tri, TupleOf, Value
+from torchlint.semantic.values import Device, Items, ParameterOf, Tensor, Tri, TupleOf, Value
 
 CONVERSION_FAILS = "Can't call numpy()"
 ABOUT_DEVICES = re.compile(r"cuda|gpu|cpu|dev|mps|avail", re.IGNORECASE)

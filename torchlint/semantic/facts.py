@@ -38,7 +38,7 @@ class Call:
     """One evaluation of a call: a fact.
 
     Attributes:
-        node: the call as written; `origin` adds its file.
+        node: the call as written; `unit` is its file.
         callee: what was called.
         name: the qualified name of a callee outside the project: `torch.softmax`, `torch.Tensor.numpy`,
             `torch.nn.LSTM.forward` for calling an `nn.LSTM` instance; None for others.
@@ -60,12 +60,12 @@ class Call:
 
     __slots__ = (
         "active", "arguments", "callee", "certain", "content", "grad", "guarded", "importing", "lists", "loops", "name",
-        "node", "origin", "receiver", "result", "stack", "tests", "tried",
+        "node", "receiver", "result", "stack", "tests", "tried", "unit",
     )  # fmt: skip
 
     def __init__(self, node: cst.CSTNode, callee: Value, arguments: Arguments, machine: "Interpreter") -> None:
         self.node = node
-        self.origin = Origin(node, machine.unit)
+        self.unit = machine.unit
         self.callee = callee
         self.name: str | None = None
         self.receiver: Value | None = None
@@ -88,6 +88,11 @@ class Call:
         self.tried = machine.tried
         self.active = machine.active
         self.loops = machine.loops
+
+    @property
+    def origin(self) -> Origin:
+        """The call as a place, with its file."""
+        return Origin(self.node, self.unit)
 
     def argument(self, index: int | None, *names: str) -> Value | None:
         """The value of an argument by position (from 0) or name; None when it is not given."""

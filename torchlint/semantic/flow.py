@@ -90,13 +90,16 @@ def runs_always(function: cst.FunctionDef, node: cst.CSTNode) -> bool:
     return False
 
 
+_SCOPES = frozenset({cst.FunctionDef, cst.Lambda, cst.ClassDef})
+
+
 def own_nodes(function: cst.FunctionDef) -> Iterator[cst.CSTNode]:
     """All nodes of a function's body, in no order, without those of functions and classes that it defines."""
     pending: list[cst.CSTNode] = [function.body]
     while pending:
         node = pending.pop()
         yield node
-        if not isinstance(node, (cst.FunctionDef, cst.Lambda, cst.ClassDef)):
+        if type(node) not in _SCOPES:
             pending.extend(parts(node))
 
 

@@ -84,7 +84,8 @@ class Freed:
             elif isinstance(statement, cst.With):
                 yield from self._block(statement.body.body, names, depth)
             elif isinstance(statement, (cst.For, cst.While)):
-                inside = {name: held for name, held in names.items() if name not in _assigned(statement)}
+                assigned = _assigned(statement)
+                inside = {name: held for name, held in names.items() if name not in assigned}
                 yield from self._block(statement.body.body, inside, depth + 1)
                 self._forget(statement, names)
             else:
@@ -159,6 +160,10 @@ def _requires_grad(value: Value) -> bool:
     return isinstance(value, Tensor) and value.grad is Tri.YES
 
 
+# Statements in which no other stands.
+_LEAVES = frozenset({cst.Assign, cst.AugAssign, cst.AnnAssign, cst.Expr, cst.Return, cst.Assert, cst.Raise, cst.Del})
+
+
 def _assigned(statement: cst.CSTNode) -> set[str]:
     """The names that are assigned anywhere in a statement, other than in an expression."""
     found: set[str] = set()
@@ -174,5 +179,6 @@ def _assigned(statement: cst.CSTNode) -> set[str]:
             targets = [node.name]
         for target in targets:
             found.update(item.value for item in flattened(target) if isinstance(item, cst.Name))
-        pending.extend(part for part in parts(node) if not isinstance(part, cst.BaseExpression))
+        if type(node) not in _LEAVES:
+            pending.extend(parts(node))
     return found

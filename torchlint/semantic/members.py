@@ -31,6 +31,12 @@ class Change(NamedTuple):
     how: str
 
 
+# Nodes that bind something, or may change what is bound.
+_BINDING = frozenset({
+    cst.AssignTarget, cst.AnnAssign, cst.For, cst.CompFor, cst.AsName, cst.AugAssign, cst.Call,
+})  # fmt: skip
+
+
 class Members:
     """What some methods of a class, and all that they call on their object, do with its attributes.
 
@@ -69,18 +75,22 @@ class Members:
         found = list(_all_nodes(node))
         written: set[cst.CSTNode] = set()
         for inner in found:
-            self.changes.extend(_changes(inner, receiver, function))
-            written.update(_targets(inner))
-            if isinstance(inner, cst.Attribute):
-                written.add(inner.attr)
-            elif isinstance(inner, cst.Arg) and inner.keyword is not None:
-                written.add(inner.keyword)
+            # `type(...) is`: `isinstance` is slow for libcst's abstract classes, and these are many nodes.
+            kind = type(inner)
+            if kind is cst.Attribute:
+                written.add(inner.attr)  # type: ignore[attr-defined]
+            elif kind is cst.Arg:
+                if inner.keyword is not None:  # type: ignore[attr-defined]
+                    written.add(inner.keyword)  # type: ignore[attr-defined]
+            elif kind in _BINDING:
+                self.changes.extend(_changes(inner, receiver, function))
+                written.update(_targets(inner))
         for inner in found:
-            if inner in written:
-                continue
-            if isinstance(inner, cst.Name):
-                self.names.setdefault(inner.value, []).append(inner)
-            elif isinstance(inner, cst.Attribute) and is_member(inner, receiver):
+            kind = type(inner)
+            if kind is cst.Name:
+                if inner not in written:
+                    self.names.setdefault(inner.value, []).append(inner)  # type: ignore[attr-defined,arg-type]
+            elif kind is cst.Attribute and is_member(inner, receiver) and inner not in written:
                 self.reads.setdefault(inner.attr.value, []).append(inner)
         self.nodes.update(found)
 

@@ -18,13 +18,16 @@ _FIELDS: dict[type, tuple[str, ...] | None] = {type(None): None, str: None, int:
 
 def parts(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
     """The nodes in a node, in order."""
+    known = _FIELDS
     for name in _fields(type(node)) or ():
         value = getattr(node, name)
-        if type(value) in (tuple, list):
+        kind = type(value)
+        if kind is tuple or kind is list:
             for item in value:
-                if _fields(type(item)) is not None:
+                kind = type(item)
+                if (known[kind] if kind in known else _fields(kind)) is not None:
                     yield item
-        elif _fields(type(value)) is not None:
+        elif (known[kind] if kind in known else _fields(kind)) is not None:
             yield value
 
 

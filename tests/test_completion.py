@@ -122,7 +122,7 @@ def test_a_real_bash(tmp_path: Path) -> None:
     program.chmod(0o755)
     script = (
         'eval "$(_TORCHLINT_COMPLETE=bash_source torchlint)"\n'
-        "try() { COMP_WORDS=(torchlint \"$@\"); COMP_CWORD=$#; COMPREPLY=(); _torchlint_completion torchlint;"
+        'try() { COMP_WORDS=(torchlint "$@"); COMP_CWORD=$#; COMPREPLY=(); _torchlint_completion torchlint;'
         ' echo "${COMPREPLY[*]}"; }\n'
         "complete -p torchlint >&2\n"
         "try --out; try rule TL2; try ru\n"

@@ -262,9 +262,7 @@ def test_a_finding_that_stays_leaves_the_file_alone(tmp_path: Path) -> None:
     assert (tmp_path / "a.py").read_text() == "bad\n"
 
 
-def test_a_program_that_would_be_another_leaves_the_file_alone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_program_that_would_be_another_leaves_the_file_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from torchlint import noqa
     from torchlint.config import Settings
     from torchlint.diagnostic import Edit

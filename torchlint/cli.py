@@ -72,9 +72,7 @@ def cli() -> None:
     default=None,
     help="Offer, and with --fix apply, fixes that change results too.",
 )
-@click.option(
-    "--diff", "show_diff", is_flag=True, help="Print what --fix would change as a patch; write nothing."
-)
+@click.option("--diff", "show_diff", is_flag=True, help="Print what --fix would change as a patch; write nothing.")
 @click.option(
     "--select",
     multiple=True,
@@ -140,9 +138,7 @@ def cli() -> None:
 )
 @click.option("-w", "--watch", is_flag=True, help="Lint again whenever a file changes.")
 @click.option("--show-files", is_flag=True, help="Print the files that would be linted, and stop.")
-@click.option(
-    "--show-settings", is_flag=True, help="Print the settings of the first path and who set them, and stop."
-)
+@click.option("--show-settings", is_flag=True, help="Print the settings of the first path and who set them, and stop.")
 @click.option(
     "--config",
     "configs",
@@ -153,14 +149,10 @@ def cli() -> None:
 )
 @click.option("--isolated", is_flag=True, help="Read no configuration file.")
 @click.option("--no-cache", is_flag=True, help="Accepted for scripts; there is no cache yet.")
-@click.option(
-    "-j", "--jobs", type=click.IntRange(min=1), help="How many processes to use. [default: one a CPU]"
-)
+@click.option("-j", "--jobs", type=click.IntRange(min=1), help="How many processes to use. [default: one a CPU]")
 @click.option("-q", "--quiet", is_flag=True, help="Print findings and errors only.")
 @click.option("--no-plugins", is_flag=True, help="Load the built-in rules only.")
-@click.option(
-    "--force-exclude/--no-force-exclude", default=None, help="Exclude files even if they are named."
-)
+@click.option("--force-exclude/--no-force-exclude", default=None, help="Exclude files even if they are named.")
 @click.option(
     "--respect-gitignore/--no-respect-gitignore",
     default=None,
@@ -496,9 +488,7 @@ def _pattern_table(values: Sequence[str]) -> dict[str, list[str]] | None:
     return table or None
 
 
-def _configuration(
-    cwd: str, configs: Sequence[str], isolated: bool, table: dict[str, Any]
-) -> "Configuration":
+def _configuration(cwd: str, configs: Sequence[str], isolated: bool, table: dict[str, Any]) -> "Configuration":
     """The configuration that the command line asks for; `table` holds its options, None where not given."""
     from torchlint.config import COMMAND_LINE, Configuration, Layer, parse, parse_inline
 
@@ -515,9 +505,7 @@ def _configuration(
         else:
             raise click.UsageError(f"--config: there is no file {value}")
     if isolated and file is not None:
-        raise click.UsageError(
-            "--isolated reads no configuration file, so --config FILE makes no sense with it"
-        )
+        raise click.UsageError("--isolated reads no configuration file, so --config FILE makes no sense with it")
     given = {key: value for key, value in table.items() if value is not None}
     overrides.append(Layer(parse(given, COMMAND_LINE), cwd, COMMAND_LINE))
     return Configuration(cwd, file, isolated, overrides)

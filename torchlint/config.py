@@ -94,19 +94,14 @@ class Options(msgspec.Struct, rename="kebab", forbid_unknown_fields=True, frozen
     select: Annotated[
         list[str] | UnsetType,
         Meta(
-            description="Rules to run: codes, code prefixes, names, categories or ALL."
-            " By default all but the nursery."
+            description="Rules to run: codes, code prefixes, names, categories or ALL. By default all but the nursery."
         ),
     ] = UNSET
     ignore: Annotated[
         list[str] | UnsetType,
-        Meta(
-            description="Rules not to run. Of a selected and an ignored selector the more specific one wins."
-        ),
+        Meta(description="Rules not to run. Of a selected and an ignored selector the more specific one wins."),
     ] = UNSET
-    extend_select: Annotated[
-        list[str] | UnsetType, Meta(description="Rules to run besides those selected.")
-    ] = UNSET
+    extend_select: Annotated[list[str] | UnsetType, Meta(description="Rules to run besides those selected.")] = UNSET
     per_file_ignores: Annotated[
         dict[str, list[str]] | UnsetType,
         Meta(
@@ -136,9 +131,9 @@ class Options(msgspec.Struct, rename="kebab", forbid_unknown_fields=True, frozen
             " then come the file's own folder and those above it, up to the root of the project."
         ),
     ] = UNSET
-    respect_gitignore: Annotated[
-        bool | UnsetType, Meta(description="Whether files that git ignores are left out.")
-    ] = UNSET
+    respect_gitignore: Annotated[bool | UnsetType, Meta(description="Whether files that git ignores are left out.")] = (
+        UNSET
+    )
     force_exclude: Annotated[
         bool | UnsetType,
         Meta(description="Whether exclusions hold for files that are named on the command line too."),
@@ -428,9 +423,7 @@ def resolve(layers: Iterable[Layer], root: str) -> Settings:
         if options.select is UNSET:
             # The stronger layer has the last word about a selector that both name.
             ignore = tuple(selector for selector in ignore if selector not in new_extend) + new_ignore
-            extend_select = (
-                tuple(selector for selector in extend_select if selector not in new_ignore) + new_extend
-            )
+            extend_select = tuple(selector for selector in extend_select if selector not in new_ignore) + new_extend
         else:
             select, ignore, extend_select = tuple(options.select), new_ignore, new_extend
         if options.per_file_ignores is not UNSET:
@@ -575,9 +568,7 @@ def _require_version(required: str, origin: str) -> None:
             "~=": here >= there and version[: len(wanted) - 1] == wanted[:-1],
         }[operator]
         if not fits:
-            raise ConfigError(
-                f"{origin}: this configuration requires torchlint {required}; this is {__version__}"
-            )
+            raise ConfigError(f"{origin}: this configuration requires torchlint {required}; this is {__version__}")
 
 
 def _numbers(version: str) -> tuple[int, ...]:

@@ -289,7 +289,7 @@ def _located(unit: Unit, found: Sequence[tuple[Rule, Finding]], trees: Trees) ->
         wanted[unit].extend(_nodes(finding))
         for origin, _text in finding.related:
             wanted.setdefault(origin.unit, []).append(origin.node)
-    extents = {owner: trees.extents(owner.module, nodes) for owner, nodes in wanted.items()}
+    extents = {owner: trees.extents(owner.module, owner.source.text, nodes) for owner, nodes in wanted.items()}
     unique: dict[tuple[str, Span, str], Diagnostic] = {}
     for rule, finding in found:
         diagnostic = _lowered(unit.source, rule, finding, extents[unit], extents)

@@ -71,9 +71,7 @@ class Patterns:
 
     def covers(self, path: str) -> bool:
         """Whether a file is matched, by itself or through a folder below `self.folder` that it lies in."""
-        return any(
-            self.verdict(step, is_folder=step != path) is True for step in steps_below(self.folder, path)
-        )
+        return any(self.verdict(step, is_folder=step != path) is True for step in steps_below(self.folder, path))
 
 
 def steps_below(folder: str, path: str) -> Iterator[str]:

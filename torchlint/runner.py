@@ -266,9 +266,7 @@ class Checker:
             codes = self.registry.selected_codes(
                 settings.select or (), (*nothing, *settings.ignore), settings.extend_select
             )
-            codes -= {
-                code for code in codes if any(self.registry.matches(selector, code) for selector in ignored)
-            }
+            codes -= {code for code in codes if any(self.registry.matches(selector, code) for selector in ignored)}
             rules = tuple(rule for rule in self.registry.rules if rule.code in codes)
             severities = self.registry.severities(settings.severity)
             all_files = any(map(self._means_syntax, (*(settings.select or ()), *settings.extend_select)))
@@ -286,8 +284,7 @@ class Checker:
         if not any(os.path.isabs(place.filename) for place in diagnostic.related):
             return diagnostic
         related = tuple(
-            replace(place, filename=shown_path(place.filename, self.request.cwd))
-            for place in diagnostic.related
+            replace(place, filename=shown_path(place.filename, self.request.cwd)) for place in diagnostic.related
         )
         return replace(diagnostic, related=related)
 
@@ -374,9 +371,7 @@ def write(results: Sequence[FileResult]) -> list[FileResult]:
             try:
                 write_file(Path(result.file.path), change.before, change.after)
             except FixError as error:
-                failure = problem(
-                    result.file, *UNREADABLE, f"the fixes were not written: {error}", internal=True
-                )
+                failure = problem(result.file, *UNREADABLE, f"the fixes were not written: {error}", internal=True)
                 source = notebook.load(result.file.name, change.before)
                 result = FileResult(result.file, (failure, *change.found), source, known=change.known)
         written.append(result)
@@ -394,9 +389,7 @@ def diff(result: FileResult) -> bytes:
         _patch_name("a/", result.file.name),
         _patch_name("b/", result.file.name),
     )
-    return b"".join(
-        line if line.endswith(b"\n") else line + b"\n\\ No newline at end of file\n" for line in lines
-    )
+    return b"".join(line if line.endswith(b"\n") else line + b"\n\\ No newline at end of file\n" for line in lines)
 
 
 def problem(file: File, code: str, name: str, message: str, *, internal: bool = False) -> Diagnostic:
@@ -491,9 +484,7 @@ def _survive(files: Sequence[File], request: Request) -> list[FileResult]:
             return pool.submit(check_files, request, files).result()
     except BrokenExecutor:
         if len(files) == 1:
-            message = (
-                "the process that linted this file died; was it out of memory, or the code nested very deep?"
-            )
+            message = "the process that linted this file died; was it out of memory, or the code nested very deep?"
             return [FileResult(files[0], (problem(files[0], *INTERNAL, message, internal=True),))]
     half = len(files) // 2
     return [*_survive(files[:half], request), *_survive(files[half:], request)]

@@ -113,9 +113,7 @@ class TupleReturnUsedAsTensor(Rule):
 
     def _check_values(self, side: cst.BaseExpression, other: cst.BaseExpression) -> None:
         """`values == labels`, where values come from `max` along a dimension."""
-        labels = [
-            v for v in self.model.values(other) if isinstance(v, Tensor) and (v.batch or v.dtype in INTEGERS)
-        ]
+        labels = [v for v in self.model.values(other) if isinstance(v, Tensor) and (v.batch or v.dtype in INTEGERS)]
         if not labels:
             return
         for value in self.model.values(side):

@@ -74,9 +74,7 @@ def notebook(*cells: str, filename: str = "train.ipynb", indent: int | None = 1,
     described: list[dict[str, object]] = [{"cell_type": "markdown", "metadata": {}, "source": ["# Training"]}]
     for cell in cells:
         lines = cell.splitlines(keepends=True)
-        described.append(
-            {"cell_type": "code", "execution_count": None, "metadata": {}, "outputs": [], "source": lines}
-        )
+        described.append({"cell_type": "code", "execution_count": None, "metadata": {}, "outputs": [], "source": lines})
     document = {"cells": described, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
     return read(filename, json.dumps(document, indent=indent, ensure_ascii=ascii).encode())
 

@@ -28,9 +28,7 @@ ISSUE = {
             "oneOf": [
                 {
                     "required": ["lines"],
-                    "properties": {
-                        "lines": {"type": "object", "required": ["begin"], "properties": {"begin": LINE}}
-                    },
+                    "properties": {"lines": {"type": "object", "required": ["begin"], "properties": {"begin": LINE}}},
                 },
                 {
                     "required": ["positions"],

@@ -6,6 +6,7 @@ from pathlib import Path
 import libcst as cst
 import pytest
 
+from torchlint.locate import extents
 from torchlint.parse import ParseProblem, parse
 from torchlint.semantic.project import Trees
 from torchlint.server.trees import KeptTrees
@@ -96,10 +97,27 @@ def test_nodes_stand_where_they_stand(seed: int) -> None:
     trees.prepare("a.py")
     nodes = all_nodes(module)
     chosen = chance.sample(nodes, min(len(nodes), 50))
-    found, expected = trees.extents(module, chosen), Trees().extents(module, chosen)
-    assert {id(node): found[id(node)] for node in chosen} == {id(node): expected[id(node)] for node in chosen}
-    # The module itself is in no statement.
-    assert id(module) in trees.extents(module, [module, *chosen])
+    expected = extents(module, chosen)
+    for each in (trees, Trees()):
+        found = each.extents(module, text, chosen)
+        assert {id(node): found[id(node)] for node in chosen} == {id(node): expected[id(node)] for node in chosen}
+        # The module itself is in no statement.
+        assert id(module) in each.extents(module, text, [module, *chosen])
+
+
+def test_statements_that_occur_twice_are_told_apart() -> None:
+    text = "import torch\n\nprint(torch)\nx = 1\nprint(torch)\n"
+    module = parse(Source("a.py", text))
+    nodes = [node for node in all_nodes(module) if isinstance(node, cst.Call)]
+    found = Trees().extents(module, text, nodes)
+    assert sorted(found[id(node)].start for node in nodes) == [14, 33]
+
+
+def test_a_statement_without_a_line_break_at_its_end() -> None:
+    text = "x = 1\nprint(x)"
+    module = parse(Source("a.py", text))
+    (call,) = [node for node in all_nodes(module) if isinstance(node, cst.Call)]
+    assert Trees().extents(module, text, [call])[id(call)].start == 6
 
 
 def test_no_more_is_kept_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:

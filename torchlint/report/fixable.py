@@ -42,11 +42,7 @@ def summary(remaining: Sequence[Diagnostic], *, fixed: int = 0, unsafe_fixes: bo
     now = sum(would_apply(diagnostic, unsafe_fixes=unsafe_fixes) for diagnostic in remaining)
     more = sum(needs_unsafe(diagnostic, unsafe_fixes=unsafe_fixes) for diagnostic in remaining)
     if now:
-        text += (
-            f"[*] {now} fixable with `--fix`"
-            + (f" ({more} more with `--unsafe-fixes`)" if more else "")
-            + ".\n"
-        )
+        text += f"[*] {now} fixable with `--fix`" + (f" ({more} more with `--unsafe-fixes`)" if more else "") + ".\n"
     elif more:
         text += f"{more} fixable with `--fix --unsafe-fixes`.\n"
     return text
@@ -65,8 +61,7 @@ def statistics(diagnostics: Sequence[Diagnostic], *, unsafe_fixes: bool = False)
     rows = tally(diagnostics, unsafe_fixes=unsafe_fixes)
     width = max((len(str(count)) for count, *_ in rows), default=0)
     return "".join(
-        f"{count:>{width}}  {code}  {'[*]' if fixable else '[ ]'} {name}\n"
-        for count, code, name, fixable in rows
+        f"{count:>{width}}  {code}  {'[*]' if fixable else '[ ]'} {name}\n" for count, code, name, fixable in rows
     )
 
 

@@ -36,9 +36,7 @@ def _finding(found: Diagnostic, source: Source | None, unsafe_fixes: bool, paint
     yield f"{head} {marks}{paint(found.message, 'bold')} ({found.name})"
 
     own_places = [place for place in found.related if place.filename == found.filename and source is not None]
-    gutter = max(
-        (_gutter(source, found.span, CONTEXT), *(_gutter(source, place.span, 0) for place in own_places))
-    )
+    gutter = max((_gutter(source, found.span, CONTEXT), *(_gutter(source, place.span, 0) for place in own_places)))
     edge = paint(" " * gutter + " |", "blue")
     arrow = paint(" " * gutter + "-->", "blue")
     yield f"{arrow} {found.filename}:{shown(source, found.span)}"

@@ -22,8 +22,7 @@ def render(report: Report) -> str:
     result = {
         "source": TOOL,
         "diagnostics": [
-            _diagnostic(found, report.sources.get(found.filename), report.unsafe_fixes)
-            for found in report.diagnostics
+            _diagnostic(found, report.sources.get(found.filename), report.unsafe_fixes) for found in report.diagnostics
         ],
     }
     return well_formed(json.dumps(result, indent=2, ensure_ascii=False)) + "\n"

@@ -117,13 +117,7 @@ def attribute(machine: "Interpreter", value: Value, name: str, node: cst.CSTNode
     if isinstance(value, Array):
         if name == "T":
             return Array(value.origin, turned(value.shape), value.dtype)
-        return (
-            value
-            if name == "real"
-            else UNKNOWN
-            if name in _ARRAY_PLAIN
-            else Method(value, f"numpy.ndarray.{name}")
-        )
+        return value if name == "real" else UNKNOWN if name in _ARRAY_PLAIN else Method(value, f"numpy.ndarray.{name}")
     if isinstance(value, Const):
         return Method(value, f"builtins.{type(value.value).__name__}.{name}") if value.value is not None else UNKNOWN
     if isinstance(value, Scalar):

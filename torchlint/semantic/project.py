@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import libcst as cst
 
-from torchlint.locate import Extent, extents
+from torchlint.locate import Extent, extents_in_text
 from torchlint.parse import ParseProblem, parse
 from torchlint.semantic.values import Frame, Value
 from torchlint.source import Source, SourceError
@@ -58,9 +58,9 @@ class Trees:
         """
         return parse(source)
 
-    def extents(self, module: cst.Module, nodes: Iterable[cst.CSTNode]) -> dict[int, Extent]:
-        """The extent of each node of a tree, by `id(node)`."""
-        return extents(module, nodes)
+    def extents(self, module: cst.Module, text: str, nodes: Iterable[cst.CSTNode]) -> dict[int, Extent]:
+        """The extent of each node of the tree of a text, by `id(node)`."""
+        return extents_in_text(module, text, list(nodes))
 
 
 class Project:

@@ -64,12 +64,12 @@ class KeptTrees(Trees):
         assert tree is not None
         return tree.module
 
-    def extents(self, module: cst.Module, nodes: Iterable[cst.CSTNode]) -> dict[int, Extent]:
+    def extents(self, module: cst.Module, text: str, nodes: Iterable[cst.CSTNode]) -> dict[int, Extent]:
         """The extent of each node of a tree, by `id(node)`. Only statements that hold any are gone through."""
         wanted = {id(node): node for node in nodes}
         tree = next((tree for tree in self._kept.values() if tree.module is module), None)
         if tree is None or not tree.ends or not wanted:
-            return super().extents(module, wanted.values())
+            return super().extents(module, text, wanted.values())
         found: dict[int, Extent] = {}
         left = set(wanted)
         start = _header_length(module)
@@ -81,7 +81,7 @@ class KeptTrees(Trees):
             start = end
             if not left:
                 return found
-        return super().extents(module, wanted.values())
+        return super().extents(module, text, wanted.values())
 
     def prepare(self, name: str) -> None:
         """Do now what the next edit of a file would have to wait for."""

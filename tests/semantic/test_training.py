@@ -148,6 +148,7 @@ def test_backward_tells_of_scaling_and_of_the_graph() -> None:
         scaler = torch.amp.GradScaler("cpu")
         loss = net(x).sum()
         loss.backward(retain_graph=True)
+        loss.backward(retain_variables=True)
         scaler.scale(loss).backward()
         scaled = scaler.scale(loss)
         scaled.backward()
@@ -156,6 +157,7 @@ def test_backward_tells_of_scaling_and_of_the_graph() -> None:
     details = [event.detail for event in events(model, "backward")]
     assert all(isinstance(detail, Backward) for detail in details)
     assert [(d.keeps_graph, d.scaled) for d in details if isinstance(d, Backward)] == [
+        (Tri.YES, Tri.NO),
         (Tri.YES, Tri.NO),
         (Tri.NO, Tri.YES),
         (Tri.NO, Tri.YES),

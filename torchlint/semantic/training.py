@@ -246,7 +246,8 @@ def backward(machine: "Interpreter", call: "Call", loss: Value) -> None:
 
 
 def _backward_detail(machine: "Interpreter", call: "Call", loss: Value) -> Backward:
-    kept = call.argument(1, "retain_graph")
+    # `retain_variables` is what it was called once.
+    kept = call.argument(1, "retain_graph", "retain_variables")
     graph = call.argument(None, "create_graph")
     keeps = Tri.NO if kept is None else _tri(kept)
     if graph is not None and _tri(graph) is not Tri.NO:

@@ -66,27 +66,20 @@ class BackwardThroughFreedGraph(Rule):
     words = ("backward",)
 
     def leave_Module(self, node: cst.Module) -> None:
-        backwards: dict[int, list[Event]] = {}
-        for event in self.model.events:
-            if event.kind == "backward":
-                backwards.setdefault(id(event.node), []).append(event)
+        backwards = self.model.training.places("backward")
         if backwards:
             self._check_carried()
             self._check_held()
             self._check_again(backwards)
-            for events in backwards.values():
+            for events in backwards:
                 self._check_sum(events)
                 self._check_kept(events)
 
     def _check_carried(self) -> None:
         """A model that is given what it gave in the pass before."""
-        given: dict[int, list[Event]] = {}
-        for event in self.model.events:
-            if event.kind == "forward" and event.turns:
-                given.setdefault(id(event.node), []).append(event)
-        for events in given.values():
+        for events in self.model.training.places("forward"):
             made: set[Origin] = set()
-            for event in events:
+            for event in (each for each in events if each.turns):
                 forward = event.detail
                 assert isinstance(forward, Forward)
                 carried = [
@@ -139,11 +132,11 @@ class BackwardThroughFreedGraph(Rule):
             for events in passes.values()
         )
 
-    def _check_again(self, backwards: dict[int, list[Event]]) -> None:
+    def _check_again(self, backwards: list[list[Event]]) -> None:
         """Two backward passes through what a model gave, or one in each pass of a loop."""
         freed = Freed(self.model)
         scopes: dict[int, list[Event]] = {}
-        for event, *_ in backwards.values():
+        for event, *_ in backwards:
             if event.origin.unit is self.model.unit:
                 scopes.setdefault(id(event.active[-1].node if event.active else None), []).append(event)
         for events in scopes.values():

@@ -63,12 +63,8 @@ class EvalWithoutEvalMode(Rule):
     words = ("no_grad", "inference_mode", "eval", "valid", "test", "predict", "infer", "accuracy")
 
     def leave_Module(self, node: cst.Module) -> None:
-        forwards: dict[int, list[Event]] = {}
-        for event in self.model.events:
-            if event.kind == "forward":
-                forwards.setdefault(id(event.node), []).append(event)
         reported: set[object] = set()
-        for made in forwards.values():
+        for made in self.model.training.places("forward"):
             if all(self._is_wrong(event) for event in made):
                 event = made[0]
                 function = evaluates(event.active)

@@ -76,12 +76,8 @@ class EvalWithoutNoGrad(Rule):
     words = ("eval", "valid", "test", "predict", "infer", "accuracy")
 
     def leave_Module(self, node: cst.Module) -> None:
-        forwards: dict[int, list[Event]] = {}
-        for event in self.model.events:
-            if event.kind == "forward":
-                forwards.setdefault(id(event.node), []).append(event)
         reported: set[object] = set()
-        for made in forwards.values():
+        for made in self.model.training.places("forward"):
             event = made[0]
             where = self._where(event)
             if where is not None and where not in reported and all(self._records(other, where) for other in made):

@@ -67,11 +67,9 @@ class LossAccumulatedWithGraph(Rule):
     words = ("+=", "append", "+")
 
     def leave_Module(self, node: cst.Module) -> None:
-        seen: dict[int, list[Event]] = {}
-        for event in self.model.events:
-            if event.kind == "accumulate" and event.origin.unit is self.model.unit:
-                seen.setdefault(id(event.node), []).append(event)
-        for events in seen.values():
+        for events in self.model.training.places("accumulate"):
+            if events[0].origin.unit is not self.model.unit:
+                continue
             known = [self._is_trained_on(event) for event in events]
             if all(trained is not None for trained in known) and any(map(self._is_carried, events)):
                 self._report(events[-1], bool(known[-1]))

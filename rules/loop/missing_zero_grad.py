@@ -72,11 +72,7 @@ class MissingZeroGrad(Rule):
 
     def _check_descents(self) -> None:
         """`w -= lr * w.grad` in a loop whose passes run `backward()`, and never clear `w.grad`."""
-        made: dict[int, list[Event]] = {}
-        for event in self.model.events:
-            if event.kind == "descend":
-                made.setdefault(id(event.node), []).append(event)
-        for events in made.values():
+        for events in self.model.training.places("descend"):
             event = events[0]
             if all(map(self._descends, events)) and event.origin.unit is self.model.unit:
                 self.report(

@@ -79,15 +79,12 @@ class SchedulerStepProtocol(Rule):
     words = ("sched", "lr_scheduler", "LR")
 
     def leave_Module(self, node: cst.Module) -> None:
-        made = [event for event in self.model.events if event.kind == "scheduler"]
-        steps: dict[int, list[Event]] = {}
-        for event in self.model.events:
-            if event.kind == "schedule" and is_scheduler(event.subject):
-                steps.setdefault(id(event.node), []).append(event)
-        for event in made:
+        for event, *_ in self.model.training.places("scheduler"):
             self._check_arguments(event)
-        for events in steps.values():
-            self._check_step(events)
+        for events in self.model.training.places("schedule"):
+            known = [event for event in events if is_scheduler(event.subject)]
+            if known:
+                self._check_step(known)
 
     def _check_arguments(self, made: Event) -> None:
         call = made.detail

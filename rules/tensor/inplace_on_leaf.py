@@ -4,7 +4,7 @@ import libcst as cst
 
 from torchlint.diagnostic import Applicability, Category
 from torchlint.rule import Repair, Rule
-from torchlint.semantic.facts import Call, Event
+from torchlint.semantic.facts import Call
 from torchlint.semantic.flow import dotted
 from torchlint.semantic.instances import has_parameters
 from torchlint.semantic.leaves import is_leaf
@@ -95,12 +95,8 @@ class InplaceOnLeaf(Rule):
         return tuple(each.items[-1] if isinstance(each, TupleOf) and each.items else each for each in found)
 
     def leave_Module(self, node: cst.Module) -> None:
-        writes: dict[int, list[Event]] = {}
-        for event in self.model.events:
-            if event.kind == "write" and event.origin.unit is self.model.unit:
-                writes.setdefault(id(event.node), []).append(event)
-        for events in writes.values():
-            if any(self._is_leaf(event.subject) for event in events):
+        for events in self.model.training.places("write"):
+            if events[0].origin.unit is self.model.unit and any(self._is_leaf(event.subject) for event in events):
                 self._report(events[0].node, events[0].text)
         names = [name for name in self.model.called if name.startswith("torch.Tensor.") and name.endswith("_")]
         seen: dict[int, list[Call]] = {}

@@ -75,6 +75,14 @@ class Protocol:
             ]
         return self._passes
 
+    def places(self, kind: str) -> list[list[Event]]:
+        """The events of a kind, a list for each place in which they happen: in every context in which it runs."""
+        found: dict[int, list[Event]] = {}
+        for event in self.events:
+            if event.kind == kind:
+                found.setdefault(id(event.node), []).append(event)
+        return list(found.values())
+
     @property
     def step_nodes(self) -> dict[int, list[tuple[Pass, Event]]]:
         """The optimizer steps in loops that train by where they stand (`id(node)`): each pass in which each is made."""

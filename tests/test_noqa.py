@@ -283,7 +283,7 @@ def test_a_program_that_would_be_another_leaves_the_file_alone(tmp_path: Path, m
 
 def test_what_a_baseline_covers_is_silenced_where_its_line_changes(tmp_path: Path) -> None:
     two = SCRIPT.replace("print(x.numpy())", "torch.nn.CrossEntropyLoss()(scores.softmax(1), labels), x.numpy()")
-    two = two.replace("\nx =", "scores, labels = torch.nn.Linear(4, 3)(torch.randn(8, 4)), torch.zeros(8)\nx =")
+    two = two.replace("\nx =", "scores, labels = torch.nn.Linear(4, 3)(torch.randn(8, 4)), torch.zeros(8).long()\nx =")
     (tmp_path / "a.py").write_text(two)
     codes = {line.split()[1] for line in run(tmp_path, "-q").stdout.splitlines()}
     assert codes == {"TL201", "TL301"}

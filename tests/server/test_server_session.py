@@ -11,7 +11,7 @@ from raw_client import LIMIT, Message, RawClient
 SCRIPT = "import torch\n\nx = torch.ones(2, requires_grad=True)\ny = x.numpy()\n"
 LOSS = """\
 loss = torch.nn.CrossEntropyLoss()(
-    torch.softmax(torch.nn.Linear(4, 3)(torch.randn(8, 4)), 1), torch.zeros(8)
+    torch.softmax(torch.nn.Linear(4, 3)(torch.randn(8, 4)), 1), torch.zeros(8).long()
 )
 """
 VERSIONS = {"workspace": {"workspaceEdit": {"documentChanges": True}}}

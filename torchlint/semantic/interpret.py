@@ -114,6 +114,8 @@ class Interpreter:
         # The passes through the loops around what is running, one number for each.
         self.turns: tuple[int, ...] = ()
         self.turn = 0
+        # In the second run of a loop.
+        self.again = False
         self.active: tuple[FunctionInfo, ...] = ()
         # The method of a dataset or transform that is running, the outermost: what it calls may run in a worker.
         self.sampling: FunctionInfo | None = None
@@ -399,9 +401,10 @@ class Interpreter:
     def _loop(self, node: cst.For | cst.While, enter: Callable[[], None], *, endless: bool = False) -> None:
         """Run a loop body twice: as the first iteration finds the state, and, if that is another, as the later ones do.
 
-        A loop is taken to run at least once: what holds only when it does not is rarely what is meant.
+        A loop is taken to run at least once: what holds only when it does not is rarely what is meant. In the second
+        run of a loop those in it run once: the first one has shown what their later iterations find.
         """
-        outer = self.state
+        outer, outer_again = self.state, self.again
         kept = self.breaks, self.continues, self.loops, self.loop_base, self.turns
         self.breaks = []
         self.loops = (*self.loops, node)
@@ -422,7 +425,12 @@ class Interpreter:
                 self.facts.left.add(self.turn)
             if not turns or again or not any(state.changes(outer) for state in turns):
                 break
+            if self.again:
+                exits.append(State(outer))
+                break
+            self.again = True
             head.absorb((*turns, State(head)), widen=True)
+        self.again = outer_again
         if not endless:
             exits.extend(_rebased(state, outer) for state in turns)
         self.breaks, self.continues, self.loops, self.loop_base, self.turns = kept

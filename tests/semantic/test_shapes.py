@@ -1,6 +1,7 @@
 """Shapes: what the table says against what torch does, on random programs; and what loaders give."""
 
 import random
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -13,11 +14,11 @@ from torch import nn
 from torchlint.parse import parse
 from torchlint.semantic.model import Model
 from torchlint.semantic.project import Unit
-from torchlint.semantic.shapes import MANY, SCALAR, Shape, broadcast, disagree, join, stretches
+from torchlint.semantic.shapes import MANY, SCALAR, Shape, batched, broadcast, disagree, join, stretches
 from torchlint.semantic.values import Tensor
 from torchlint.source import Source
 
-CALLS = 2500
+CALLS = 10_000
 # Names that a linted program does not define, so that nothing is known of them, and their values when it runs.
 HIDDEN = {f"u{n}": n for n in range(1, 7)}
 UNARY = ("relu()", "abs()", "clone()", "contiguous()", "exp()", "softmax(-1)", "clamp(min=0)", "float()", "detach()",
@@ -29,13 +30,22 @@ FUNCTIONS = ("F.relu", "torch.tanh", "F.gelu", "torch.isfinite", "torch.zeros_li
     "nn.MaxPool2d(3, 2, 1)", "nn.MaxPool2d(2, ceil_mode=True)", "nn.AdaptiveAvgPool2d(1)", "nn.MaxPool1d(2)",
     "nn.AdaptiveAvgPool2d((2, 3))", "nn.AdaptiveMaxPool1d(2)", "nn.AvgPool1d(3, 2)", "nn.AvgPool2d(3, ceil_mode=True)",
     "nn.MaxPool2d(3, stride=2, dilation=2)", "torch.ravel", "F.softplus", "torch.t", "torch.sum", "torch.flatten",
-    "F.adaptive_avg_pool2d", "F.max_pool2d", "F.avg_pool2d", "F.avg_pool1d")  # fmt: skip
+    "nn.Upsample(scale_factor=2)", "nn.Upsample(size=(3, 5))", "nn.Upsample(4)", "nn.UpsamplingNearest2d(scale_factor=2)",
+    "nn.PixelShuffle(2)", "nn.PixelUnshuffle(2)", "nn.GLU()", "nn.GLU(1)", "nn.Softmax(2)", "nn.LogSoftmax(dim=1)",
+    "nn.ZeroPad2d(1)", "nn.ReflectionPad2d((1, 0, 1, 0))", "nn.ConstantPad1d(2, 0.0)", "nn.InstanceNorm2d(4)",
+    "nn.InstanceNorm1d(4)", "nn.AdaptiveMaxPool2d(2)", "nn.LPPool2d(2, 2)", "nn.Conv3d(2, 3, 2)", "nn.Unflatten(1, (2, 2))",
+    "nn.Unflatten(-1, (2, -1))", "nn.MaxPool3d(2)", "nn.AvgPool3d(2, 1)", "nn.AdaptiveAvgPool1d(1)", "nn.Hardtanh()")  # fmt: skip
+POOLS = ("F.adaptive_avg_pool2d", "F.max_pool2d", "F.avg_pool2d", "F.avg_pool1d", "F.max_pool1d")
 LOSSES = ("nn.MSELoss()", "nn.L1Loss(reduction='none')", "F.mse_loss", "nn.SmoothL1Loss(reduction='sum')",
-    "nn.BCEWithLogitsLoss()", "nn.HuberLoss('none')", "nn.KLDivLoss(reduction='batchmean')")  # fmt: skip
+    "nn.HuberLoss('none')", "nn.KLDivLoss(reduction='batchmean')")  # fmt: skip
+RECURRENT = ("LSTM", "GRU", "RNN")
+# What torch refuses for other reasons than sizes.
+OTHER_REASONS = re.compile(r"dtype|type|floating|Long|Float|complex|integral|not implemented|quant|negative|non-empty"
+    r"|bool|Expected more than 1|Python number|deprecated|missing 1 required|tuple index|Tensors must have same number|leaf|in-place", re.I)  # fmt: skip
 
 
 class Programs:
-    """Expressions on tensors made before, each of which torch evaluates on its meta device."""
+    """Expressions on tensors made before, each of which torch evaluates on its meta device, or refuses."""
 
     def __init__(self, seed: int) -> None:
         self.random = random.Random(seed)
@@ -44,23 +54,26 @@ class Programs:
 
     def number(self, low: int = 1, high: int = 6) -> str:
         value = self.random.randint(low, high)
-        return f"u{value}" if 1 <= value <= 6 and self.random.random() < 0.15 else str(value)
+        return f"u{value}" if 1 <= value <= 6 and self.random.random() < 0.1 else str(value)
+
+    def near(self, right: int) -> str:
+        """As a rule the right number."""
+        return str(right if self.random.random() < 0.8 else right + self.random.choice([-1, 1, 2]) or 1)
 
     def dim(self, x: Any, more: int = 0) -> str:
         rank = x.dim() + more
-        return str(self.random.randint(-max(rank, 1), max(rank - 1, 0)))
+        return str(self.random.randint(-max(rank, 1), max(rank - 1, 0) + (self.random.random() < 0.1)))
 
     def sizes(self, low: int = 1) -> str:
         return ", ".join(self.number() for _ in range(self.random.randint(low, 4)))
 
     def made(self) -> str:
         choices: list[Callable[[], str]] = [
-            lambda: f"torch.zeros({self.sizes()})",
-            lambda: f"torch.randn(({self.sizes()},))",
+            *[lambda: f"torch.zeros({self.sizes()})"] * 4,
+            *[lambda: f"torch.randn(({self.sizes(2)},))"] * 4,
             lambda: f"torch.ones(size=[{self.sizes()}])",
             lambda: f"torch.full(({self.sizes()},), 1.0)",
             lambda: f"torch.randint({self.number()}, ({self.sizes()},))",
-            lambda: f"torch.randint(0, {self.number()}, size=({self.sizes()},))",
             lambda: f"torch.tensor([[{self.number()}, 2.0], [3.0, 4.0]])",
             lambda: f"torch.tensor([{self.sizes()}])",
             lambda: "torch.tensor(3.0)",
@@ -77,12 +90,16 @@ class Programs:
         x = self.names[name]
         third = self.random.choice([name, other])
         flag = self.random.choice(["", ", keepdim=True", ", True", ", keepdim=False"])
+        size = [1, 1, 1, 1, *x.shape]
         choices: list[Callable[[], str]] = [
             lambda: f"{name}.{self.random.choice(UNARY)}",
             lambda: f"{self.random.choice(FUNCTIONS)}({name})",
-            lambda: f"{self.random.choice(FUNCTIONS[-3:])}({name}, {self.number(1, 3)})",
+            lambda: f"{self.random.choice(FUNCTIONS)}({name})",
+            lambda: f"{self.random.choice(POOLS)}({name}, {self.number(1, 3)})",
+            lambda: f"F.max_pool2d({name}, {self.number(1, 3)}, {self.number(1, 2)}, {self.number(0, 1)})",
             lambda: f"{name} {self.random.choice('+-*/')} {self.random.choice([other, '2', '0.5'])}",
-            lambda: f"{name} {self.random.choice(['==', '<', '>=', '@'])} {other}",
+            lambda: f"{name} {self.random.choice(['<', '>='])} {third}",
+            lambda: f"{name} @ {other}",
             lambda: f"torch.maximum({name}, {other})",
             lambda: f"{name}.{self.random.choice(['add', 'mul', 'eq', 'pow'])}({self.random.choice([other, '2'])})",
             lambda: f"torch.where({name} > 0, {other}, {third})",
@@ -94,9 +111,12 @@ class Programs:
             lambda: f"torch.max({name}, {self.random.choice([other, self.dim(x)])})[1]",
             lambda: f"{name}.norm({self.random.choice(['', '2', f'2, {self.dim(x)}', f'dim={self.dim(x)}'])})",
             lambda: f"{name}.topk({self.number(1, 2)}, {self.dim(x)}).values",
-            lambda: f"{name}.view({self.random.choice(['-1', f'-1, {self.number()}', f'{self.number()}, -1'])})",
+            lambda: f"{name}.reshape({self.random.choice(['-1', f'-1, {self.number()}', f'{self.number()}, -1'])})",
             lambda: f"{name}.reshape(({self.number()}, -1))",
-            lambda: f"{name}.view({', '.join(map(str, [*x.shape[:-1], -1]))})",
+            lambda: f"{name}.reshape({', '.join(map(str, [*x.shape[:-1], -1]))})",
+            lambda: f"{name}.reshape({name}.size(0), -1)",
+            lambda: f"{name}.reshape({name}.shape[0], {self.near(x.numel() // size[-x.dim()])})",
+            lambda: f"torch.zeros({name}.shape[-1], {name}.size({self.dim(x)}))",
             lambda: f"torch.flatten({name}, {self.dim(x)})",
             lambda: f"{name}.flatten({self.dim(x)}, {self.dim(x)})",
             lambda: f"{name}.squeeze({self.random.choice(['', self.dim(x)])})",
@@ -104,30 +124,72 @@ class Programs:
             lambda: f"{name}.unsqueeze({self.dim(x, 1)})",
             lambda: f"{name}.transpose({self.dim(x)}, {self.dim(x)})",
             lambda: f"{name}.permute({', '.join(map(str, self.random.sample(range(x.dim()), x.dim())))})",
+            lambda: f"{name}.permute({self.random.choice(['0, 2, 1', '0, 2, 3, 1', '1, 0', '0, 0, 1', '-1, 0, 1'])})",
+            lambda: f"torch.movedim({name}, {self.dim(x)}, {self.dim(x)})",
             lambda: f"torch.cat([{name}, {third}], {self.dim(x)})",
             lambda: f"torch.cat(({name}, {name}, {name}), dim={self.dim(x)})",
             lambda: f"torch.stack([{name}, {third}], dim={self.dim(x, 1)})",
             lambda: f"torch.matmul({name}, {other})",
+            lambda: f"torch.{self.random.choice(['mm', 'bmm', 'mv', 'dot', 'outer'])}({name}, {other})",
+            lambda: f"torch.bmm({name}, {name}.transpose(-1, -2))",
+            lambda: f"torch.einsum('ij,jk->ik', {name}, {other})",
+            lambda: f"torch.einsum('bij,bkj->bik', {name}, {name})",
             lambda: f"{name}.expand({self.number()}, {', '.join(['-1'] * x.dim())})",
+            lambda: f"{name}.expand({', '.join(self.near(each) for each in x.shape)})",
             lambda: f"{name}.repeat({', '.join(self.number(1, 2) for _ in range(x.dim() + 1))})",
-            lambda: f"F.one_hot({name}.long(), {self.number()})",
+            lambda: f"{name}.repeat_interleave({self.number(1, 3)}, {self.dim(x)})",
+            lambda: f"torch.chunk({name}, {self.number(1, 3)}, {self.dim(x)})[0]",
+            lambda: f"{name}.split({self.number(1, 3)}, dim={self.dim(x)})[-1]",
+            lambda: f"{name}.split([1, {self.number(1, 2)}], -1)[1]",
+            lambda: f"torch.unbind({name}, {self.dim(x)})[0]",
+            lambda: f"{name}.select({self.dim(x)}, 0)",
+            lambda: f"{name}.narrow({self.dim(x)}, 0, 1)",
+            lambda: f"{name}.unflatten({self.dim(x)}, ({self.number(1, 2)}, -1))",
             lambda: f"{name}[{self.index(x)}]",
             lambda: f"{name}[{self.index(x)}, {self.index(x)}]",
-            lambda: f"nn.Linear({x.shape[-1]}, {self.number()})({name})",
+            lambda: f"nn.Linear({self.near(size[-1])}, {self.number()})({name})",
+            lambda: f"F.linear({name}, torch.zeros({self.number()}, {self.near(size[-1])}))",
+            lambda: f"nn.Bilinear({self.near(size[-1])}, {self.near(size[-1])}, 3)({name}, {name})",
             lambda: f"nn.Embedding(9, {self.number()})({name}.long())",
-            lambda: f"nn.LayerNorm({x.shape[-1]})({name})",
-            lambda: f"nn.BatchNorm1d({x.shape[1]})({name})",
-            lambda: f"nn.BatchNorm2d({x.shape[1]})({name})",
-            lambda: f"nn.Sequential(nn.Flatten(), nn.Linear({x[0].numel()}, {self.number()}), nn.ReLU())({name})",
-            lambda: f"nn.Conv2d({x.shape[-3]}, {self.number()}, {self.number(1, 3)}, padding={self.number(0, 2)})"
+            lambda: f"nn.LayerNorm({self.near(size[-1])})({name})",
+            lambda: f"nn.LayerNorm([{self.near(size[-2])}, {size[-1]}])({name})",
+            lambda: f"nn.GroupNorm({self.number(1, 2)}, {self.near((*x.shape, 1, 1)[1])})({name})",
+            lambda: f"nn.BatchNorm1d({self.near((*x.shape, 1, 1)[1])})({name})",
+            lambda: f"nn.BatchNorm2d({self.near((*x.shape, 1, 1)[1])})({name})",
+            lambda: f"nn.Sequential(nn.Flatten(), nn.Linear({self.near(x.numel() // size[-x.dim()])}, {self.number()}), nn.ReLU())"
             f"({name})",
-            lambda: f"nn.Conv2d({x.shape[-3]}, 4, (1, 3), 2, 1)({name})",
-            lambda: f"nn.Conv2d({x.shape[-3]}, 4, 3, padding='same')({name})",
-            lambda: f"nn.Conv1d({x.shape[-2]}, {self.number()}, 2, stride=2)({name})",
-            lambda: f"nn.ConvTranspose2d({x.shape[-3]}, {self.number()}, 3, 2, 1, 1)({name})",
+            lambda: f"nn.Conv2d({self.near(size[-3])}, {self.number()}, {self.number(1, 3)}, "
+            f"padding={self.number(0, 2)})({name})",
+            lambda: f"nn.Conv2d({self.near(size[-3])}, 4, (1, 3), 2, 1)({name})",
+            lambda: f"nn.Conv2d({size[-3]}, 4, 3, padding='same')({name})",
+            lambda: f"nn.Conv2d({size[-3]}, 4, 3, dilation=2, bias=False)({name})",
+            lambda: f"nn.Conv2d({size[-3]}, {self.number()}, 1, groups={self.number(1, 2)})({name})",
+            lambda: f"nn.Conv1d({self.near(size[-2])}, {self.number()}, 2, stride=2)({name})",
+            lambda: f"F.conv2d({name}, torch.zeros(2, {self.near(size[-3])}, 2, 2), padding=1)",
+            lambda: f"nn.ConvTranspose2d({self.near(size[-3])}, {self.number()}, 3, 2, 1, 1)({name})",
+            lambda: f"nn.ConvTranspose1d({self.near(size[-2])}, 2, 4, stride=2, padding=1)({name})",
             lambda: f"nn.AdaptiveAvgPool2d({self.number(1, 3)})({name})",
+            lambda: f"F.interpolate({name}, scale_factor={self.random.choice(['2', '0.5', '1.5'])})",
+            lambda: f"F.interpolate({name}, size=({self.number()}, {self.number()}))",
+            lambda: f"F.pad({name}, (1, {self.number(0, 2)}, 0, 1))",
+            lambda: f"F.glu({name}, {self.dim(x)})",
+            lambda: f"nn.{self.random.choice(RECURRENT)}({self.near(size[-1])}, {self.number(1, 3)}, "
+            f"{self.random.choice(['1', '2', 'num_layers=2', 'batch_first=True', 'bidirectional=True'])})({name})[0]",
+            lambda: f"nn.{self.random.choice(RECURRENT[1:])}({self.near(3)}, {self.number(1, 3)}, "
+            f"{self.random.choice(['1', '2', 'num_layers=2', 'batch_first=True', 'bidirectional=True'])})"
+            f"(torch.zeros({self.number()}, {self.random.choice(['3', '2, 3'])}))[1]",
+            lambda: f"nn.LSTM(3, 2, bidirectional=True)(torch.zeros({self.number()}, 4, 3))[1][1]",
+            lambda: f"nn.GRU({size[-1]}, 2)({name}, torch.zeros(1, {self.near(size[-2])}, 2))[0]",
+            lambda: f"nn.GRUCell({self.near(size[-1])}, 3)({name})",
+            lambda: f"nn.LSTMCell({size[-1]}, 2)({name})[0]",
+            lambda: f"nn.MultiheadAttention({self.near(size[-1])}, {self.number(1, 2)})({name}, {name}, {name})[0]",
+            lambda: f"nn.TransformerEncoderLayer({self.near(size[-1])}, {self.number(1, 2)}, 8)({name})",
+            lambda: f"F.cosine_similarity({name}, {third})",
+            lambda: f"torch.cdist({name}, {third})",
+            lambda: f"F.scaled_dot_product_attention({name}, {name}, {name})",
             lambda: f"{self.random.choice(LOSSES)}({name}, {other})",
-            lambda: f"nn.CrossEntropyLoss()({name}, {other})",
+            lambda: f"nn.CrossEntropyLoss()({name}.reshape({size[-x.dim()]}, -1), "
+            f"torch.zeros({self.near(size[-x.dim()])}, dtype=torch.long))",
             lambda: f"nn.CrossEntropyLoss(reduction='none')({name}, {name}.argmax(1))",
             lambda: f"{name}.new_zeros({self.sizes()})",
             lambda: f"{name}.view_as({other})",
@@ -138,29 +200,48 @@ class Programs:
         return self.random.choice(["0", "-1", ":", "1:", ":2", "None", "...", "u1", "::2", "torch.tensor([0, 0])"])
 
     def lines(self) -> Iterator[tuple[str, Any]]:
-        """Expressions, and the tensors that they are."""
+        """Names of statements, expressions, and the tensors that they are, or what torch says where it refuses."""
         found = 0
         while found < CALLS:
+            text = self.made() if len(self.pool) < 40 or self.random.random() < 0.15 else self.step()
             try:
-                text = self.made() if len(self.pool) < 40 or self.random.random() < 0.15 else self.step()
                 value = eval(text, self.names)
-            except (RuntimeError, IndexError, ValueError, TypeError, AssertionError, ZeroDivisionError):
+            except (RuntimeError, IndexError, ValueError, TypeError, AssertionError, ZeroDivisionError) as error:
+                value = error
+            if isinstance(value, torch.Tensor):
+                if value.dim() > 5 or not 0 < value.numel() < 5000:
+                    continue
+                name = f"r{found}"
+                self.names[name] = value
+                self.pool.append(name)
+            elif not isinstance(value, Exception) or OTHER_REASONS.search(str(value)):
                 continue
-            if not isinstance(value, torch.Tensor) or value.dim() > 5 or not 0 < value.numel() < 5000:
-                continue
-            name = f"r{found}"
-            self.names[name] = value
-            self.pool.append(name)
             found += 1
             yield text, value
 
 
-def says(shape: Shape, actual: tuple[int, ...]) -> bool:
-    """Whether a tensor of this size is one of those that the shape speaks of."""
-    if len(shape.dims) > len(actual) or (not shape.open and len(shape.dims) < len(actual)):
+def says(shape: Shape, actual: tuple[int, ...], symbols: dict[str, int]) -> bool:
+    """Whether a tensor of this size is one of those that the shape speaks of; a symbol is one number everywhere."""
+    dims = shape.settled.dims if shape.lead is not None and len(actual) > len(shape.dims) else shape.dims
+    if len(dims) > len(actual) or (shape.rank is not None and len(dims) < len(actual)):
         return False
-    ends = actual[len(actual) - len(shape.dims) :]
-    return all(dim is None or dim == size for dim, size in zip(shape.dims, ends, strict=True))
+    ends = actual[len(actual) - len(dims) :]
+    return all(
+        dim in (None, "?") or "|" in str(dim) or (symbols.setdefault(dim, size) if isinstance(dim, str) else dim) == size
+        for dim, size in zip(dims, ends, strict=True)
+    )
+
+
+def exact(shape: Shape | None) -> bool:
+    """Whether nothing about a shape is unknown."""
+    return shape is not None and not shape.open and all(isinstance(dim, int) for dim in shape.dims)
+
+
+def within(node: cst.CSTNode) -> Iterator[int]:
+    """The ids of a node and of all in it."""
+    yield id(node)
+    for child in node.children:
+        yield from within(child)
 
 
 def model_of(code: str) -> Model:
@@ -168,28 +249,46 @@ def model_of(code: str) -> Model:
     return Model(Unit("/project/main.py", source, parse(source)))
 
 
-def assigned(model: Model) -> Iterator[Any]:
-    """What each assignment of the module assigns."""
+def assigned(model: Model) -> Iterator[tuple[cst.BaseExpression, Any]]:
+    """The right side of each assignment of the module, and what it is."""
     for line in model.module.body:
         if isinstance(line, cst.SimpleStatementLine) and isinstance(line.body[0], cst.Assign):
-            yield model.value(line.body[0].value)
+            yield line.body[0].value, model.value(line.body[0].value)
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_shapes_are_those_of_torch() -> None:
+def test_shapes_and_refusals_are_those_of_torch() -> None:
     with torch.device("meta"):
         made = list(Programs(20).lines())
     head = "import torch\nimport torch.nn as nn\nimport torch.nn.functional as F\nimport torch.nn.functional as F\n"
     model = model_of(head + "".join(f"r{index} = {text}\n" for index, (text, _) in enumerate(made)))
-    known = exact = 0
-    for (text, tensor), value in zip(made, assigned(model), strict=True):
-        shape = value.shape if isinstance(value, Tensor) else None
+    refused = {id(misfit.place): misfit.mismatch for misfit in model.misfits}
+    shapes: dict[str, Shape | None] = {}
+    symbols: dict[str, int] = {}
+    # Of what may have a batch, whatever counts dimensions from the front takes it to be there.
+    supposed: set[str] = set()
+    known = whole = raised = 0
+    for index, ((text, result), (node, value)) in enumerate(zip(made, assigned(model), strict=True)):
+        shape = shapes[f"r{index}"] = value.shape if isinstance(value, Tensor) else None
+        mismatch = next((refused[each] for each in within(node) if each in refused), None)
+        given = re.findall(r"\br\d+", text)
+        if any(name in supposed for name in given) or (shape is not None and shape.lead is not None):
+            supposed.add(f"r{index}")
+            continue
+        if isinstance(result, Exception):
+            if not re.search(r"\bu\d", text) and all(exact(shapes[name]) for name in given):
+                assert mismatch is not None, f"{text} of {[str(shapes[name]) for name in given]}: {result}"
+                raised += 1
+            continue
+        # On the meta device these take any channels and dimensions, and refuse them elsewhere.
+        assert mismatch is None or re.search("ConvTranspose|Softmax", text), f"{text}: {mismatch}, on torch {tuple(result.shape)}"
         if shape is not None:
             known += 1
-            exact += not shape.open and None not in shape.dims
-            assert says(shape, tuple(tensor.shape)), f"{text}: {shape}, on torch {tuple(tensor.shape)}"
-    assert known > 0.85 * CALLS
-    assert exact > 0.5 * CALLS
+            whole += exact(shape)
+            assert says(shape, tuple(result.shape), symbols), f"{text}: {shape}, on torch {tuple(result.shape)}"
+    assert raised > 0.1 * CALLS
+    assert known > 0.6 * CALLS
+    assert whole > 0.3 * CALLS
 
 
 IMPORTS = """
@@ -253,7 +352,7 @@ VALUES = [
 
 @pytest.mark.parametrize(("expression", "shape", "dtype"), VALUES, ids=[entry[0] for entry in VALUES])
 def test_shapes_and_dtypes_of_data(expression: str, shape: Shape | None, dtype: str | None) -> None:
-    *_, value = assigned(model_of(f"{IMPORTS}last = {expression}\n"))
+    *_, (_, value) = assigned(model_of(f"{IMPORTS}last = {expression}\n"))
     if shape is None and dtype is None:
         assert getattr(value, "shape", None) is None
     else:
@@ -262,12 +361,12 @@ def test_shapes_and_dtypes_of_data(expression: str, shape: Shape | None, dtype: 
 
 
 def test_a_batch_of_texts_is_no_tensor() -> None:
-    *_, value = assigned(model_of(f"{IMPORTS}last = batch['name']\n"))
+    *_, (_, value) = assigned(model_of(f"{IMPORTS}last = batch['name']\n"))
     assert not isinstance(value, Tensor)
 
 
 def test_what_may_change_the_default_dtype_leaves_it_unknown() -> None:
-    *_, value = assigned(model_of("import torch\ntorch.set_default_dtype(torch.float64)\nlast = torch.zeros(2)\n"))
+    *_, (_, value) = assigned(model_of("import torch\ntorch.set_default_dtype(torch.float64)\nlast = torch.zeros(2)\n"))
     assert isinstance(value, Tensor)
     assert (value.shape, value.dtype) == (Shape((2,)), None)
 
@@ -280,6 +379,8 @@ JOINS = [
     (Shape((3,)), Shape((4, 5)), None),
     (SCALAR, Shape((3,)), None),
     (Shape((3,)), None, None),
+    (batched((64, 7), "n1"), batched((64, 7), "n2"), batched((64, 7), "n1|n2")),
+    (batched((64, 7), "n1"), Shape((8, 64, 8)), batched((64, None), "8|n1")),
 ]
 
 
@@ -295,7 +396,11 @@ BROADCASTS = [
     (Shape((None, 3)), Shape((4, 1)), Shape((4, 3))),
     (Shape((None,)), Shape((None,)), Shape((None,))),
     (Shape((3,), True), Shape((2, 1)), Shape((2, 3), True)),
-    (Shape((3,)), None, None),
+    (Shape((3,)), None, Shape((3,), True)),
+    (Shape((1, 3, 1)), None, Shape((3, None), True)),
+    (Shape((N, 64, 7, 7)), None, batched((64, 7, 7), N)),
+    (batched((64, 7, 7), "n1"), Shape((8, 64, 1, 1)), Shape((8, 64, 7, 7))),
+    (Shape((1,)), None, None),
 ]
 
 

@@ -11,7 +11,7 @@ def assigned_once(function: cst.FunctionDef | cst.Lambda, name: str) -> cst.Base
     """What a variable of a function is assigned, where one plain assignment of its body is all that binds it."""
     found: cst.BaseExpression | None = None
     for node in own_nodes(function) if isinstance(function, cst.FunctionDef) else ():
-        if name not in _bound(node):
+        if name not in bound(node):
             continue
         if found is not None or not isinstance(node, cst.Assign) or len(node.targets) > 1:
             return None
@@ -21,7 +21,7 @@ def assigned_once(function: cst.FunctionDef | cst.Lambda, name: str) -> cst.Base
     return found
 
 
-def _bound(node: cst.CSTNode) -> Iterator[str]:
+def bound(node: cst.CSTNode) -> Iterator[str]:
     """The variables that a statement or expression binds itself."""
     targets: list[cst.BaseExpression]
     if isinstance(node, cst.Assign):
@@ -38,3 +38,11 @@ def _bound(node: cst.CSTNode) -> Iterator[str]:
             yield target.value
         elif isinstance(target, (cst.Tuple, cst.List)):
             targets.extend(element.value for element in target.elements)
+
+
+def statement_of(function: cst.FunctionDef, target: cst.CSTNode) -> cst.Assign | None:
+    """The assignment of a function's body that assigns to this one target alone."""
+    for node in own_nodes(function):
+        if isinstance(node, cst.Assign) and any(each.target is target for each in node.targets):
+            return node if len(node.targets) == 1 else None
+    return None

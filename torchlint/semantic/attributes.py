@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from torchlint.semantic import names, tables, training
+from torchlint.semantic import extents, layouts, module_attributes, names, tables, training
 from torchlint.semantic.checkpoints import LOADED, RESULT, RESULT_ATTRIBUTES
 from torchlint.semantic.datasets import JOINED, SUBSET
 from torchlint.semantic.instances import (
@@ -30,11 +30,14 @@ from torchlint.semantic.knowledge import (
 from torchlint.semantic.loaders import DATA_LOADER, PARAMETERS
 from torchlint.semantic.parts import parts
 from torchlint.semantic.project import Imported
-from torchlint.semantic.shapes import turned
+from torchlint.semantic.promotion import is_whole
+from torchlint.semantic.reshaping import turned
 from torchlint.semantic.spelling import meant
+from torchlint.semantic.unregistered import note_gradient, note_kept
 from torchlint.semantic.values import (
     NONE,
     TRAINING,
+    TRUE,
     UNKNOWN,
     Array,
     ClassInfo,
@@ -58,6 +61,7 @@ from torchlint.semantic.values import (
     Tri,
     TupleOf,
     Value,
+    alternatives,
     join,
     join_all,
 )
@@ -116,7 +120,7 @@ def attribute(machine: "Interpreter", value: Value, name: str, node: cst.CSTNode
         return Method(value, f"{value.made_by}.{name}" if value.made_by else f"builtins.tuple.{name}")
     if isinstance(value, Array):
         if name == "T":
-            return Array(value.origin, turned(value.shape), value.dtype)
+            return Array(value.origin, turned(value.shape), value.dtype, value.backwards)
         return value if name == "real" else UNKNOWN if name in _ARRAY_PLAIN else Method(value, f"numpy.ndarray.{name}")
     if isinstance(value, Const):
         return Method(value, f"builtins.{type(value.value).__name__}.{name}") if value.value is not None else UNKNOWN
@@ -145,13 +149,17 @@ def _tensor_attribute(machine: "Interpreter", tensor: Tensor, name: str, node: c
     if is_tensor_method(name):
         return Method(tensor, f"torch.Tensor.{name}")
     if name in ("T", "mT", "H", "mH"):
-        return tensor.of_shape(turned(tensor.shape) if name in ("T", "H") else None)
+        turned_over = tensor.of_shape(turned(tensor.shape) if name in ("T", "H") else None)
+        layout = layouts.turned(tensor.layout, tensor.shape) if name == "T" else None
+        return turned_over if turned_over.layout == layout else turned_over.but(layout=layout)
     if name == "real":
         return tensor
     if name == "data":
         cut = tensor.grad_origin if tensor.grad is Tri.NO else machine.here(node) if node is not None else None
         return tensor.but(grad=Tri.NO, grad_origin=cut)
     if name == "grad":
+        if tensor.grad is Tri.YES and node is not None:
+            note_gradient(machine, tensor, node)
         return Tensor(Tri.NO, tensor.device, shape=tensor.shape)
     if name == "device":
         return DeviceValue(tensor.device, tensor.device_origin)
@@ -165,7 +173,11 @@ def _tensor_attribute(machine: "Interpreter", tensor: Tensor, name: str, node: c
         return Const(known[tensor.device]) if tensor.device in known else Scalar("bool")
     if name in ("is_leaf", "is_sparse", "is_quantized"):
         return Scalar("bool")
-    if name in ("ndim", "itemsize", "nbytes"):
+    if name == "shape":
+        return extents.of_tensor(machine, tensor, node)
+    if name == "ndim":
+        return extents.of_rank(tensor)
+    if name in ("itemsize", "nbytes"):
         return Scalar("int")
     if not is_tensor_property(name) and not tensor.batch and meant(name) is not None:
         return Method(tensor, f"torch.Tensor.{name}")
@@ -371,11 +383,16 @@ def set_attribute(machine: "Interpreter", owner: Value, target: cst.Attribute, v
     name = target.attr.value
     if name == "grad":
         training.gradient_set(machine, owner, target, value)
+    module_attributes.note(machine, owner, target, value)
     if isinstance(owner, (Instance, ClassInfo)):
         if isinstance(owner, Instance) and isinstance(value, Const) and name == "requires_grad":
             return
+        if isinstance(value, (Instance, OneOf)) and isinstance(owner, Instance) and machine.facts is not None:
+            machine.facts.members.update((owner, held) for held in alternatives(value) if isinstance(held, Instance))
         if isinstance(value, Instance) and isinstance(owner, Instance):
             training.replaced(machine, owner, machine.read(owner, name), value, target)
+        elif type(value) is Tensor and type(owner) is Instance:
+            note_kept(machine, owner, target, value)
         machine.write(owner, name, value)
     elif isinstance(owner, ParameterOf) and name == "requires_grad":
         freeze(machine, owner.module, value, partial=owner.partial)
@@ -383,9 +400,11 @@ def set_attribute(machine: "Interpreter", owner: Value, target: cst.Attribute, v
         if name == "requires_grad" and isinstance(target.value, (cst.Name, cst.Attribute)):
             if owner.grad is Tri.YES and tri(value) is Tri.YES:
                 return
+            if is_whole(owner.dtype) and value == TRUE and machine.facts is not None and machine.unit is machine.target:
+                machine.facts.gradients_asked.append((target, owner))
             machine.bind(target.value, owner.but(grad=tri(value), grad_origin=machine.here(target)))
         elif name == "data" and isinstance(target.value, (cst.Name, cst.Attribute)):
-            machine.bind(target.value, owner.but(numbers=Numbers.UNKNOWN, numbers_origin=None))
+            machine.bind(target.value, owner.but(numbers=Numbers.UNKNOWN, numbers_origin=None, dtype=None))
     elif isinstance(owner, OneOf):
         for option in owner.values:
             if isinstance(option, ParameterOf) and name == "requires_grad":

@@ -9,16 +9,19 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from torchlint.semantic import attributes, instances, objects, training
+from torchlint.semantic import attributes, instances, misfits, objects, training
 from torchlint.semantic.checkpoints import LOADED, UNKNOWN_LOAD, UNKNOWN_STATE_DICT
 from torchlint.semantic.datasets import SAMPLE_METHODS, is_dataset_class
 from torchlint.semantic.facts import Call
 from torchlint.semantic.knowledge import is_loss, kind
+from torchlint.semantic.knowledge.dtypes_operations import DTYPES, with_dtype
+from torchlint.semantic.knowledge.layouts_operations import LAYOUTS, with_layout
 from torchlint.semantic.knowledge.shapes import SHAPES, shaped
 from torchlint.semantic.knowledge.tensors import ONLY_OF_TENSORS, of_unknown
 from torchlint.semantic.knowledge.transfer import TRANSFERS, module_forward
 from torchlint.semantic.loaders import Loader, is_loader, loaded
 from torchlint.semantic.parts import has_attribute
+from torchlint.semantic.shapes import Mismatch
 from torchlint.semantic.state import State
 from torchlint.semantic.values import (
     CONTENT,
@@ -90,16 +93,29 @@ def call(machine: "Interpreter", callee: Value, arguments: Arguments, node: cst.
     if type(callee) is OneOf or callee == NONE:
         options = [option for option in alternatives(callee) if option != NONE]
     results = []
+    refused: list[tuple[Call, Mismatch]] = []
+    doubtful = machine.doubtful
+    if len(options) > 1:
+        machine.doubtful = True
     keep = fact and machine.recording and machine.unit is machine.target and machine.facts is not None
     for option in options:
         made = Call(node, option, arguments, machine)
         made.certain = len(options) == 1 or all(is_same(option, options[0]) for option in options)
         if fact and type(option) is Instance and instances.is_module(option):
             training.forward(machine, made, option)
-        made.result = _dispatch(machine, made)
-        entry = SHAPES.get(made.name) if made.name is not None else None
-        if entry is not None:
-            made.result = shaped(machine, made, entry, made.result)
+        try:
+            made.result = _dispatch(machine, made)
+            entry = SHAPES.get(made.name) if made.name is not None else None
+            if entry is not None:
+                made.result = shaped(machine, made, entry, made.result)
+        except Mismatch as mismatch:
+            refused.append((made, mismatch))
+        typed = DTYPES.get(made.name) if made.name is not None else None
+        if typed is not None:
+            made.result = with_dtype(machine, made, typed, made.result)
+        laid = LAYOUTS.get(made.name) if made.name is not None else None
+        if laid is not None:
+            made.result = with_layout(machine, made, laid, made.result)
         results.append(made.result)
         if type(made.result) is Instance and machine.facts is not None and _makes_loader(made):
             machine.facts.loaders.append(Loader(made, made.result))
@@ -119,6 +135,9 @@ def call(machine: "Interpreter", callee: Value, arguments: Arguments, node: cst.
             machine.facts.calls_elsewhere.setdefault(made.name, []).append(made)
         elif machine.stack and is_loss(made.name):
             machine.facts.losses_elsewhere.setdefault(id(machine.stack[-1]), []).append(made)
+    machine.doubtful = doubtful
+    if refused and len(refused) == len(options):
+        misfits.note(machine, *refused[0])
     return results[0] if len(results) == 1 else join_all(results)
 
 
@@ -342,7 +361,11 @@ def function(machine: "Interpreter", ref: FunctionRef, arguments: Arguments) -> 
     kept = (
         machine.frame, machine.unit, machine.returns, machine.yields, machine.breaks, machine.continues,
         machine.call_base, machine.loop_base, machine.active, machine.sampling,
+        machine.in_module, machine.outer_tests,
     )  # fmt: skip
+    if not machine.in_module:
+        machine.outer_tests = len(machine.tests)
+        machine.in_module = info.owner is not None and instances.is_module_class(info.owner) is Tri.YES
     try:
         machine.frame, machine.unit = frame, info.unit
         machine.returns, machine.yields, machine.breaks, machine.continues = [], [], [], []
@@ -360,6 +383,7 @@ def function(machine: "Interpreter", ref: FunctionRef, arguments: Arguments) -> 
         (
             machine.frame, machine.unit, machine.returns, machine.yields, machine.breaks, machine.continues,
             machine.call_base, machine.loop_base, machine.active, machine.sampling,
+            machine.in_module, machine.outer_tests,
         ) = kept  # fmt: skip
     body = machine.state
     machine.state = base
@@ -522,10 +546,19 @@ def _follow_generic(
             continue
         default = info.defaults.get(name, UNKNOWN)
         # A caller may well override a default that is a plain switch or number; one that is an object, hardly.
-        keywords[name] = Const(default.value, default.origin, True) if isinstance(default, Const) else default
+        keywords[name] = _assumed(default)
         if isinstance(default, Const) and default.value is None:
             keywords[name] = UNKNOWN
     function(machine, FunctionRef(info, receiver), Arguments(given.positional, {**given.keywords, **keywords}, False))
+
+
+def _assumed(default: Value) -> Value:
+    """What a parameter is by its default, which a caller may override."""
+    if isinstance(default, Const):
+        return Const(default.value, default.origin, True)
+    if type(default) is TupleOf:
+        return TupleOf(map(_assumed, default.items), default.origin)
+    return default
 
 
 def _receiver_without_caller(machine: "Interpreter", info: FunctionInfo) -> Value | None:

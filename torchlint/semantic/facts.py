@@ -15,20 +15,27 @@ from torchlint.semantic.values import (
     Arguments,
     ClassInfo,
     DictRef,
+    FunctionInfo,
     Instance,
     Items,
     ListRef,
     Origin,
+    Tensor,
     TupleOf,
     Value,
 )
 
 if TYPE_CHECKING:
     from torchlint.semantic.interpret import Interpreter
+    from torchlint.semantic.misfits import Misfit
+    from torchlint.semantic.misfits import Misfit
+    from torchlint.semantic.layer_dtypes import Mismatch
+    from torchlint.semantic.module_attributes import Setting
     from torchlint.semantic.project import Unit
     from torchlint.semantic.scalars import ScalarUse
     from torchlint.semantic.single_batches import SingleBatch
     from torchlint.semantic.stretches import Stretch
+    from torchlint.semantic.unregistered import Kept
 
 
 _NO_LISTS: Mapping[Value, Items] = MappingProxyType({})
@@ -185,14 +192,32 @@ class Facts:
         self.chains: list[tuple[Instance, Value, TupleOf]] = []
         # Operators that stretch both of their tensors.
         self.stretches: list[Stretch] = []
+        # What torch refuses because of sizes.
+        self.misfits: list[Misfit] = []
+        # What torch refuses because of sizes.
+        self.misfits: list[Misfit] = []
         # Tensors that are used as what their shapes say they are not.
         self.scalar_uses: list[ScalarUse] = []
         # Batch norms that get one value for each channel while they train.
         self.single_batches: list[SingleBatch] = []
+        # Tensors of whole numbers of which `requires_grad` is set, and where.
+        self.gradients_asked: list[tuple[cst.Attribute, Tensor]] = []
+        # Layers that are given tensors of a dtype that they refuse.
+        self.dtype_mismatches: list[Mismatch] = []
+        # Tensors that modules are given as plain attributes.
+        self.kept: list[Kept] = []
+        # Where the gradient of a tensor that requires grad is asked for: the attribute, the tensor, what is running.
+        self.gradients_read: list[tuple[cst.Attribute, Tensor, tuple[FunctionInfo, ...]]] = []
         # Whether any call gives a tuple that something from outside the project returned.
         self.tuples = False
         # Attributes that are looked up on a `DataParallel` or `DistributedDataParallel`.
         self.wrapped: list[tuple[cst.Attribute, Instance]] = []
+        # Assignments to attributes that rules look at.
+        self.settings: list[Setting] = []
+        # Objects that became attributes, or items of containers of modules, each with what holds it.
+        self.members: set[tuple[Instance, Instance]] = set()
+        # What was put into dicts by keys, and into lists by `+=`.
+        self.entered: list[tuple[ListRef | DictRef, Value]] = []
         self.classes: list[ClassInfo] = []
 
     def close(self, unit: "Unit") -> None:
@@ -219,5 +244,14 @@ class Facts:
         self.chains.clear()
         self.wrapped.clear()
         self.stretches.clear()
+        self.misfits.clear()
+        self.misfits.clear()
         self.scalar_uses.clear()
         self.single_batches.clear()
+        self.kept.clear()
+        self.gradients_read.clear()
+        self.dtype_mismatches.clear()
+        self.gradients_asked.clear()
+        self.settings.clear()
+        self.members.clear()
+        self.entered.clear()

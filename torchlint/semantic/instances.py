@@ -9,6 +9,7 @@ from torchlint.semantic.knowledge import module_class
 from torchlint.semantic.values import (
     CONTENT,
     DEVICE,
+    DTYPE,
     FALSE,
     FROZEN,
     TRAINING,
@@ -205,6 +206,7 @@ def escape(machine: "Interpreter", arguments: Arguments) -> None:
                 if is_module(option) and frozen(machine, option) is Tri.NO:
                     for part in submodules(machine, option):
                         machine.write(part, FROZEN, Const(Tri.MAYBE))
+                        machine.write(part, DTYPE, UNKNOWN)
             elif isinstance(option, ListRef):
                 machine.write(option, CONTENT, Items(None, UNKNOWN))
             elif isinstance(option, DictRef):

@@ -11,7 +11,7 @@ from typing import Any
 
 import libcst as cst
 
-from torchlint.semantic import attributes, calls, datasets, instances, names, objects, scalars, stretches, training
+from torchlint.semantic import attributes, calls, datasets, instances, misfits, names, objects, scalars, stretches, training
 from torchlint.semantic.facts import Event, Facts
 from torchlint.semantic.flow import dotted
 from torchlint.semantic.knowledge import canonical, exports
@@ -134,8 +134,16 @@ class Interpreter:
         self.functions: list[FunctionRef] = []
         self.classes: list[ClassInfo] = []
         self.instances: dict[ClassInfo, list[Instance]] = {}
+        self._symbols: dict[int, int] = {}
+        # One of several things may be called, so that what it refuses may never happen.
+        self.doubtful = False
+        # Whether a method of a module is running, and how many of the tests stand outside of the outermost one.
+        self.in_module = False
+        self.outer_tests = 0
         # What each loader and dataset was found to give, with the arguments that it was made with.
         self.batches: dict[Instance, tuple[Arguments, Value]] = {}
+        # The dtype of floats that none is said for, by file; see `promotion.py`.
+        self.default_floats: dict[Unit, str | None] = {}
 
     # -- state ---------------------------------------------------------------------------------
 
@@ -165,6 +173,10 @@ class Interpreter:
     def here(self, node: cst.CSTNode) -> Origin:
         """A node of the file that is running, as an origin."""
         return Origin(node, self.unit)
+
+    def symbol(self, node: cst.CSTNode) -> str:
+        """A symbol for a size that something here has, and of which nothing else is known."""
+        return f"n{self._symbols.setdefault(id(node), len(self._symbols))}"
 
     def event(self, kind: str, subject: Value, node: cst.CSTNode, text: str = "", detail: object = None) -> None:
         """Note that something of the training loop happens here."""
@@ -1168,8 +1180,10 @@ class Interpreter:
         if isinstance(value, Const) and isinstance(node.operator, cst.Minus) and isinstance(value.value, (int, float)):
             return Const(-value.value, self.here(node), value.assumed)
         if isinstance(value, Tensor):
-            return objects.computed(self, node, value).of_shape(value.shape)
-        return value if isinstance(value, (Scalar, Array)) else UNKNOWN
+            return objects.computed(self, node, value, dtype=value.dtype).of_shape(value.shape)
+        if isinstance(value, Array):
+            return Array(value.origin, value.shape, value.dtype)
+        return value if isinstance(value, Scalar) else UNKNOWN
 
     def _comparison(self, node: cst.Comparison) -> Value:
         left = self.eval(node.left)
@@ -1185,6 +1199,8 @@ class Interpreter:
                 result = result.but(origin=here, grad_origin=cut)
                 if result.shape is not None:
                     stretches.note(self, node, left, right)
+                elif type(left) is Tensor and type(right) is Tensor:
+                    misfits.note_comparison(self, node, left, right)
             left = right
         return result if len(node.comparisons) == 1 else Scalar("bool")
 

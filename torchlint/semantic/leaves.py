@@ -10,7 +10,8 @@ from torchlint.semantic.values import Tensor, Tri, Value
 if TYPE_CHECKING:
     from torchlint.semantic.model import Model
 
-_MAKERS = frozenset({
+# What makes a leaf, if it is told to require grad.
+MAKERS = frozenset({
     "torch.nn.Parameter", "torch.nn.parameter.Parameter", "torch.autograd.Variable",
     *(f"torch.{name}" for name in FACTORIES),
 })  # fmt: skip
@@ -28,7 +29,7 @@ def is_leaf(model: "Model", value: Value) -> bool:
     made, told = value.origin.node, value.grad_origin.node
     if made is told:
         calls = model.calls(made)
-        return bool(calls) and all(call.name in _MAKERS for call in calls)
+        return bool(calls) and all(call.name in MAKERS for call in calls)
     owner: cst.BaseExpression | None = None
     if isinstance(told, cst.Call) and isinstance(told.func, cst.Attribute) and told.func.attr.value == "requires_grad_":
         owner = told.func.value

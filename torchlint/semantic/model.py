@@ -11,8 +11,11 @@ from torchlint.semantic import datasets
 from torchlint.semantic.datasets import Sources, is_dataset_class
 from torchlint.semantic.facts import Call, Event, Facts
 from torchlint.semantic.interpret import interpret
+from torchlint.semantic.layer_dtypes import Mismatch
 from torchlint.semantic.loaders import Loader
 from torchlint.semantic.losses import Loss, losses
+from torchlint.semantic.misfits import Misfit
+from torchlint.semantic.misfits import Misfit
 from torchlint.semantic.pickling import Unpicklable, unpicklable
 from torchlint.semantic.pipelines import Pipelines, pipelines
 from torchlint.semantic.project import Project, Unit
@@ -21,6 +24,7 @@ from torchlint.semantic.scalars import ScalarUse
 from torchlint.semantic.single_batches import SingleBatch
 from torchlint.semantic.steps import Protocol
 from torchlint.semantic.stretches import Stretch
+from torchlint.semantic.unregistered import Kept
 from torchlint.semantic.values import (
     FROZEN,
     UNKNOWN,
@@ -31,6 +35,7 @@ from torchlint.semantic.values import (
     FunctionRef,
     Instance,
     Origin,
+    Tensor,
     Tri,
     TupleOf,
     Value,
@@ -274,6 +279,31 @@ class Model:
     def single_batches(self) -> Sequence[SingleBatch]:
         """Batch norms that get one value for each channel while they train, also in other files."""
         return self.facts.single_batches
+
+    @property
+    def dtype_mismatches(self) -> Sequence[Mismatch]:
+        """Layers that are given tensors of a dtype that they refuse, also in other files."""
+        return self.facts.dtype_mismatches
+
+    @property
+    def kept(self) -> Sequence[Kept]:
+        """Tensors that modules of this file are given as plain attributes, neither parameters nor buffers."""
+        return self.facts.kept
+
+    @property
+    def gradients_read(self) -> Sequence[tuple[cst.Attribute, Tensor, tuple[FunctionInfo, ...]]]:
+        """Where this file asks for the gradient of a tensor that requires grad, with the functions that run there."""
+        return self.facts.gradients_read
+
+    @property
+    def misfits(self) -> Sequence[Misfit]:
+        """What torch refuses because of sizes, also in other files to which calls of this one lead."""
+        return self.facts.misfits
+
+    @property
+    def misfits(self) -> Sequence[Misfit]:
+        """What torch refuses because of sizes, also in other files to which calls of this one lead."""
+        return self.facts.misfits
 
     @property
     def stretches(self) -> Sequence[Stretch]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import libcst as cst
 
-from torchlint.semantic import devices, shapes, stretches, tables, training
+from torchlint.semantic import devices, misfits, reshaping, shapes, stretches, tables, training
 from torchlint.semantic.batch_values import batch
 from torchlint.semantic.checkpoints import change, touch
 from torchlint.semantic.datasets import is_dataset
@@ -17,7 +17,9 @@ from torchlint.semantic.instances import (
     is_module_class,
     tri,
 )
+from torchlint.semantic.layouts import CONTIGUOUS, Layout
 from torchlint.semantic.loaders import is_loader
+from torchlint.semantic.promotion import arithmetic, array_arithmetic, default_float
 from torchlint.semantic.tensor_numbers import combined
 from torchlint.semantic.values import (
     CONTENT,
@@ -161,7 +163,13 @@ def item(machine: "Interpreter", value: Value, indexes: list[Value], node: cst.C
             return tensor
         # Which numbers are picked does not change what they are, unless it is one class of a distribution.
         picked = computed(machine, node, tensor, numbers=tensor.numbers, dtype=tensor.dtype)
-        return picked if tensor.shape is None else picked.of_shape(_indexed(tensor.shape, indexes))
+        if tensor.shape is None:
+            return picked
+        try:
+            return picked.of_shape(_indexed(tensor.shape, indexes))
+        except shapes.Mismatch as mismatch:
+            misfits.note_operator(machine, node, mismatch, tensor)
+            return picked
     if isinstance(value, TupleOf) or content(machine, value) is not None:
         return _sequence_item(machine, value, index, node)
     if isinstance(value, DictRef):
@@ -186,7 +194,11 @@ def item(machine: "Interpreter", value: Value, indexes: list[Value], node: cst.C
         # One index may give a number.
         if not any(is_slice(index) for index in indexes):
             return UNKNOWN
-        return Array(value.origin, _indexed(value.shape, indexes) if value.shape is not None else None, value.dtype)
+        shape = _indexed(value.shape, indexes) if value.shape is not None else None
+        return Array(value.origin, shape, value.dtype, _runs_backwards(value, indexes))
+    if value is UNKNOWN and len(indexes) > 1 and any(map(_is_reversing, indexes)):
+        # Of all that has several dimensions, only arrays take a negative step.
+        return Array(machine.here(node), backwards=True)
     if isinstance(value, Method) and value.name in tables.LOCATORS:
         return tables.located(machine, value, indexes, node)
     if isinstance(value, Iterated):
@@ -196,7 +208,7 @@ def item(machine: "Interpreter", value: Value, indexes: list[Value], node: cst.C
 
 def _indexed(shape: shapes.Shape, indexes: list[Value]) -> shapes.Shape | None:
     """The shape of what these indexes pick out of a tensor."""
-    known: list[shapes.Index] = []
+    known: list[reshaping.Index] = []
     if len(indexes) == 1 and isinstance(indexes[0], TupleOf):
         indexes = list(indexes[0].items)
     for index in indexes:
@@ -205,12 +217,26 @@ def _indexed(shape: shapes.Shape, indexes: list[Value]) -> shapes.Shape | None:
         elif isinstance(index, Const) and (index.value is None or type(index.value) is int or index.value is ...):
             known.append(index.value)
         elif isinstance(index, Scalar) and index.kind in ("int", "cpus"):
-            known.append(0)
+            known.append(reshaping.UNSURE)
         elif isinstance(index, Tensor) and index.dtype == "int64" and index.shape is not None:
             known.append(index.shape)
         else:
             return None
-    return shapes.indexed(shape, known)
+    return reshaping.indexed(shape, known)
+
+
+def _is_reversing(index: Value) -> bool:
+    """Whether an index is a slice from the end to the start."""
+    step = index.value.step if isinstance(index, Const) and isinstance(index.value, slice) else None
+    return type(step) is int and step < 0
+
+
+def _runs_backwards(array: Array, indexes: list[Value]) -> bool:
+    """Whether what is picked out of an array certainly has a negative stride."""
+    if not array.backwards:
+        return any(map(_is_reversing, indexes))
+    # One index may take the dimension away, another negative step turns it round.
+    return all(is_slice(index) and not _is_reversing(index) for index in indexes)
 
 
 def _hashable(value: Any) -> bool:
@@ -240,6 +266,10 @@ def _sequence_item(machine: "Interpreter", value: Value, index: Value, node: cst
     return held.any if held is not None else UNKNOWN
 
 
+# What may be, or hold, modules and parameters.
+_HELD_BY_DICTS = (Instance, ListRef, DictRef, TupleOf, Tensor, OneOf)
+
+
 def set_item(machine: "Interpreter", owner: Value, target: cst.Subscript, value: Value) -> None:
     """`owner[index] = value`"""
     first = target.slice[0].slice
@@ -248,12 +278,16 @@ def set_item(machine: "Interpreter", owner: Value, target: cst.Subscript, value:
         index = certain(machine.eval(first.value))
     if isinstance(owner, DictRef):
         held = machine.read(owner, CONTENT)
+        if machine.facts is not None and isinstance(value, _HELD_BY_DICTS):
+            machine.facts.entered.append((owner, value))
         if isinstance(held, Entries):
             if isinstance(index, Const) and _hashable(index.value):
                 machine.write(owner, CONTENT, Entries({**held.entries, index.value: value}, held.exact))
             else:
                 machine.write(owner, CONTENT, Entries({}, False))
     elif isinstance(owner, (ListRef, Instance)):
+        if isinstance(owner, Instance) and isinstance(value, Instance) and machine.facts is not None:
+            machine.facts.members.add((owner, value))
         change(machine, owner)
         held = content(machine, owner)
         if held is not None:
@@ -321,7 +355,7 @@ def unpacked(machine: "Interpreter", value: Value, count: int) -> Sequence[Value
 def _row(machine: "Interpreter", tensor: Tensor) -> Tensor:
     """What iterating over a tensor gives each time."""
     row = computed(machine, None, tensor, numbers=tensor.numbers, dtype=tensor.dtype)
-    return row if tensor.shape is None else row.of_shape(shapes.indexed(tensor.shape, (0,)))
+    return row if tensor.shape is None else row.of_shape(reshaping.indexed(tensor.shape, (reshaping.UNSURE,)))
 
 
 def iterate(machine: "Interpreter", value: Value, node: cst.BaseExpression | None) -> Value:
@@ -466,23 +500,35 @@ def binary(machine: "Interpreter", left: Value, operator: str, right: Value, nod
             assert other is not None
             # An unknown operand may be a tensor on the same device, or anything that works with one.
             made = computed(machine, node, other, *(() if other.grad is Tri.YES else (UNKNOWN,)))
+            made = made.of_shape(shapes.stretched(other.shape) if operator != "MatrixMultiply" else None)
             # The unknown operand may well have a gradient.
             return made.but(numbers=Numbers.UNKNOWN, numbers_origin=None) if other.numbers is Numbers.STEPS else made
         if type(right) is Array and machine.facts is not None and machine.unit is machine.target:
             if isinstance(node, cst.BinaryOperation):
                 machine.facts.converted.append(node)
-        made = computed(machine, node, left, right, numbers=combined(left, operator, right))
-        shape = _operated(left, operator, right)
+        dtype = arithmetic(left, operator, right, default_float(machine))
+        made = computed(machine, node, left, right, numbers=combined(left, operator, right), dtype=dtype)
+        try:
+            shape = _operated(left, operator, right)
+        except shapes.Mismatch as mismatch:
+            misfits.note_operator(machine, node, mismatch, left, right)
+            return made
         if shape is None:
             return made
         stretches.note(machine, node, left, right)
-        return made.of_shape(shape)
+        made = made.of_shape(shape)
+        made.layout = _layout(left, operator, right)
+        return made
     if isinstance(left, (ListRef, TupleOf)) and operator == "Add":
         return _concatenated(machine, left, right, node)
+    if type(left) is Array or type(right) is Array:
+        return _of_arrays(left, operator, right)
     if any(isinstance(side, Scalar) and side.kind == WIDE_SEED for side in (left, right)):
         return Scalar(WIDE_SEED if operator == "Add" else "number", machine.here(node))
     if isinstance(left, Const) and isinstance(right, Const) and operator in _ARITHMETIC:
         return _folded(left, operator, right, machine, node)
+    if isinstance(right, (ListRef, TupleOf)) and operator == "Multiply":
+        left, right = right, left
     if isinstance(left, (ListRef, TupleOf)) and operator == "Multiply":
         items = exact_items(machine, left)
         times = right.value if isinstance(right, Const) and not right.assumed else None
@@ -517,6 +563,31 @@ def binary(machine: "Interpreter", left: Value, operator: str, right: Value, nod
     return UNKNOWN
 
 
+def _layout(left: Value, operator: str, right: Value) -> Layout | None:
+    """How the result of an operation on two values lies in memory."""
+    if operator == "MatrixMultiply":
+        return CONTIGUOUS
+    if isinstance(left, Tensor) and isinstance(right, Tensor):
+        return left.layout if left.layout == right.layout and left.shape == right.shape else None
+    tensor, other = (left, right) if isinstance(left, Tensor) else (right, left)
+    return tensor.layout if isinstance(tensor, Tensor) and is_plain_number(other) else None
+
+
+def _of_arrays(left: Value, operator: str, right: Value) -> Value:
+    """An operation of NumPy's: an array where its operands are arrays and numbers."""
+    sides = (left, right)
+    if operator == "MatrixMultiply" or not all(isinstance(side, (Array, Const, Scalar)) for side in sides):
+        return UNKNOWN
+    dtype = array_arithmetic(left, operator, right)
+    if dtype is None:
+        return UNKNOWN
+    sizes = [side.shape if isinstance(side, Array) else shapes.SCALAR for side in sides]
+    try:
+        return Array(left.origin, shapes.broadcast(*sizes), dtype)
+    except shapes.Mismatch:
+        return Array(left.origin, None, dtype)
+
+
 def is_plain_number(value: Value) -> bool:
     """Whether a value is a Python number. A bool may be what a comparison of something unknown is taken for."""
     if isinstance(value, Const):
@@ -525,8 +596,12 @@ def is_plain_number(value: Value) -> bool:
 
 
 def _operated(left: Value, operator: str, right: Value) -> shapes.Shape | None:
-    """The shape of an operation on two values, of which one at least is a tensor."""
-    sides = []
+    """The shape of an operation on two values, of which one at least is a tensor.
+
+    Raises:
+        Mismatch: they do not go together.
+    """
+    sides: list[shapes.Shape | None] = []
     for side in (left, right):
         if isinstance(side, Tensor):
             shape = side.shape
@@ -534,10 +609,8 @@ def _operated(left: Value, operator: str, right: Value) -> shapes.Shape | None:
             shape = shapes.SCALAR
         else:
             shape = None
-        if shape is None:
-            return None
         sides.append(shape)
-    return shapes.multiplied(*sides) if operator == "MatrixMultiply" else shapes.broadcast(*sides)
+    return reshaping.multiplied(*sides) if operator == "MatrixMultiply" else shapes.broadcast(*sides)
 
 
 def _is_text(value: Value) -> bool:
@@ -581,6 +654,8 @@ def augmented(machine: "Interpreter", left: Value, operator: str, right: Value, 
     if isinstance(left, ListRef) and operator == "Add":
         result = _concatenated(machine, left, right, node)
         held = content(machine, result)
+        if machine.facts is not None:
+            machine.facts.entered.append((left, right))
         machine.write(left, CONTENT, held if held is not None else Items(None, UNKNOWN))
         return left
     if isinstance(left, Instance) and left.symbol in CONTAINERS:
@@ -588,7 +663,11 @@ def augmented(machine: "Interpreter", left: Value, operator: str, right: Value, 
         return left
     if isinstance(left, OneOf):
         return join_all([binary(machine, option, operator, right, node) for option in left.values])
-    return binary(machine, left, operator, right, node)
+    made = binary(machine, left, operator, right, node)
+    if isinstance(left, Tensor) and isinstance(made, Tensor):
+        # In place: the tensor stays of its dtype.
+        return made if made.dtype == left.dtype else made.but(dtype=left.dtype)
+    return made
 
 
 def compared(left: Value, operator: cst.BaseCompOp, right: Value) -> Value:
@@ -603,7 +682,10 @@ def compared(left: Value, operator: cst.BaseCompOp, right: Value) -> Value:
         if isinstance(left, TupleOf) or isinstance(right, TupleOf) or tensor.batch:
             return UNKNOWN
         cut = tensor.grad_origin if tensor.grad is Tri.NO else None
-        shape = _operated(left, "Compare", right)
+        try:
+            shape = _operated(left, "Compare", right)
+        except shapes.Mismatch:
+            shape = None
         # Whatever it is compared with, what comes of it is no better than rounded.
         steps = any(isinstance(side, Tensor) and side.numbers is not Numbers.UNKNOWN for side in (left, right))
         numbers = Numbers.STEPS if steps else Numbers.UNKNOWN
@@ -632,6 +714,9 @@ def compared(left: Value, operator: cst.BaseCompOp, right: Value) -> Value:
             return Const(a in b, None, assumed)
     if isinstance(operator, (cst.Is, cst.IsNot)) and right == NONE and isinstance(left, _OBJECTS):
         return Const(isinstance(operator, cst.IsNot))
+    if isinstance(left, TupleOf) and isinstance(right, TupleOf) and isinstance(operator, (cst.Equal, cst.NotEqual)):
+        if all(type(item) is Const and not item.assumed for item in (*left.items, *right.items)):
+            return Const((left.items == right.items) is isinstance(operator, cst.Equal))
     if isinstance(operator, (cst.In, cst.NotIn)) and isinstance(left, Const):
         if isinstance(right, TupleOf) and all(isinstance(option, Const) for option in right.items):
             found = any(option == left for option in right.items)

@@ -45,6 +45,15 @@ def _fields(kind: type) -> tuple[str, ...] | None:
     return _FIELDS[kind]
 
 
+def nodes_in(outer: cst.CSTNode) -> Iterator[cst.CSTNode]:
+    """A node and all that is part of it, in no order."""
+    pending = [outer]
+    while pending:
+        node = pending.pop()
+        yield node
+        pending.extend(parts(node))
+
+
 def stands_in(node: cst.CSTNode, outer: cst.CSTNode) -> bool:
     """Whether a node is part of another one."""
     pending = [outer]

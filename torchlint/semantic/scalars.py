@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import libcst as cst
 
-from torchlint.semantic.shapes import MANY, SCALAR, product
+from torchlint.semantic.shapes import MANY, MULTIPLE, SCALAR, product
 from torchlint.semantic.stretches import asks_for_shape
 from torchlint.semantic.values import Const, Tensor, Value
 
@@ -28,7 +28,7 @@ def has_many(tensor: Value | None) -> bool:
     if not isinstance(tensor, Tensor) or tensor.shape is None or tensor.shape.open:
         return False
     count = product(tensor.shape.dims)
-    return count == MANY or (isinstance(count, int) and count > 1)
+    return count in (MANY, MULTIPLE) or (isinstance(count, int) and count > 1)
 
 
 def is_scalar(tensor: Value | None) -> bool:

@@ -167,6 +167,22 @@ class Scalar(Value):
         return f"Scalar({self.kind})"
 
 
+class Extent(Scalar):
+    """A size of a tensor that is not known: `symbol` stands for it wherever it occurs in shapes."""
+
+    __slots__ = ("symbol",)
+
+    def __init__(self, symbol: str, origin: Origin | None = None) -> None:
+        super().__init__("int", origin)
+        self.symbol = symbol
+
+    def _key(self) -> Hashable:
+        return self.symbol
+
+    def __repr__(self) -> str:
+        return f"Extent({self.symbol})"
+
+
 class Tensor(Value):
     """A torch tensor.
 
@@ -179,6 +195,7 @@ class Tensor(Value):
         device_origin: what moved it.
         batch: it came out of a loader, so it may also be a container of tensors.
         shape: its sizes, as far as they are known; None where nothing is.
+        layout: how its numbers lie in memory, see `layouts.py`; None where it is not known.
     """
 
     __slots__ = (
@@ -188,6 +205,7 @@ class Tensor(Value):
         "dtype",
         "grad",
         "grad_origin",
+        "layout",
         "numbers",
         "numbers_dim",
         "numbers_origin",
@@ -208,6 +226,7 @@ class Tensor(Value):
         device_origin: Origin | None = None,
         batch: bool = False,
         shape: Shape | None = None,
+        layout: tuple[int, ...] | None = None,
     ) -> None:
         self.grad = grad
         self.device = device
@@ -220,9 +239,10 @@ class Tensor(Value):
         self.device_origin = device_origin
         self.batch = batch
         self.shape = shape
+        self.layout = layout
 
     def _key(self) -> Hashable:
-        return (self.grad, self.device, self.dtype, self.numbers, self.numbers_dim, self.batch, self.shape)
+        return (self.grad, self.device, self.dtype, self.numbers, self.numbers_dim, self.batch, self.shape, self.layout)
 
     def but(self, **changes: Any) -> "Tensor":
         """The same with some fields changed."""
@@ -231,7 +251,7 @@ class Tensor(Value):
         return Tensor(**fields)
 
     def of_shape(self, shape: Shape | None) -> "Tensor":
-        """The same with another shape."""
+        """The same with another shape; how it lies in memory is not known then."""
         if shape == self.shape:
             return self
         return Tensor(
@@ -257,17 +277,27 @@ _TENSOR_FIELDS = ("origin", *Tensor.__slots__)
 
 
 class Array(Value):
-    """A numpy array; `shape` and `dtype` (numpy's name) are None where nothing is known of them."""
+    """A numpy array; `shape` and `dtype` (numpy's name) are None where nothing is known of them.
 
-    __slots__ = ("dtype", "shape")
+    `backwards`: a view that runs through another array from its end, so that it has a negative stride.
+    """
 
-    def __init__(self, origin: Origin | None = None, shape: Shape | None = None, dtype: str | None = None) -> None:
+    __slots__ = ("backwards", "dtype", "shape")
+
+    def __init__(
+        self,
+        origin: Origin | None = None,
+        shape: Shape | None = None,
+        dtype: str | None = None,
+        backwards: bool = False,
+    ) -> None:
         self.origin = origin
         self.shape = shape
         self.dtype = dtype
+        self.backwards = backwards
 
     def _key(self) -> Hashable:
-        return (self.shape, self.dtype)
+        return (self.shape, self.dtype, self.backwards)
 
     def __repr__(self) -> str:
         return "Array"
@@ -480,6 +510,7 @@ class DictRef(Cell):
 CONTENT = "#content"
 TRAINING = "#training"
 DEVICE = "#device"
+DTYPE = "#dtype"
 FROZEN = "#frozen"
 # What a defaultdict makes its values with.
 FACTORY = "#factory"
@@ -811,10 +842,11 @@ def _join_same(a: Value, b: Value, widen: bool) -> Value | None:
             device_origin=a.device_origin or b.device_origin,
             batch=a.batch or b.batch,
             shape=a.shape if a.shape is b.shape else shapes.join(a.shape, b.shape),
+            layout=a.layout if a.layout == b.layout else None,
         )
     if a == b:
         if isinstance(a, Scalar) and isinstance(b, Scalar) and a.origin is not b.origin:
-            return a if a.origin is None else Scalar(a.kind)
+            return a if a.origin is None or isinstance(a, Extent) else Scalar(a.kind)
         return a
     if isinstance(a, Const) and isinstance(b, Const):
         if widen:
@@ -825,6 +857,8 @@ def _join_same(a: Value, b: Value, widen: bool) -> Value | None:
             return a if a.assumed else b
         return None
     if isinstance(a, Scalar) and isinstance(b, Scalar):
+        if a.kind == b.kind:
+            return Scalar(a.kind)
         return Scalar("number" if {a.kind, b.kind} <= {"int", "float", "number", "bool"} else "unknown")
     if isinstance(a, TupleOf) and isinstance(b, TupleOf) and len(a.items) == len(b.items) and a.made_by == b.made_by:
         items = (join(x, y, widen=widen) for x, y in zip(a.items, b.items, strict=True))
@@ -851,5 +885,6 @@ def _join_same(a: Value, b: Value, widen: bool) -> Value | None:
     if isinstance(a, DeviceValue) and isinstance(b, DeviceValue):
         return DeviceValue(a.device.join(b.device), a.origin)
     if isinstance(a, Array) and isinstance(b, Array):
-        return Array(a.origin, shapes.join(a.shape, b.shape), a.dtype if a.dtype == b.dtype else None)
+        dtype = a.dtype if a.dtype == b.dtype else None
+        return Array(a.origin, shapes.join(a.shape, b.shape), dtype, a.backwards and b.backwards)
     return None

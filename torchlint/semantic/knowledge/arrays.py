@@ -5,9 +5,10 @@ A column of a table, `df["price"]`, has one dimension; several, `df[["price"]]`,
 
 from typing import TYPE_CHECKING
 
-from torchlint.semantic import objects, shapes
+from torchlint.semantic import objects, reshaping, shapes
 from torchlint.semantic.instances import allocate
 from torchlint.semantic.knowledge.contract import Transfer
+from torchlint.semantic.knowledge.dtypes import kind_of
 from torchlint.semantic.knowledge.shapes_operations import of_data
 from torchlint.semantic.shapes import MANY, Dim, Shape
 from torchlint.semantic.tables import FRAME, SERIES
@@ -43,6 +44,12 @@ _DTYPES = {
     "half": "float16",
     "long": "int64",
 }
+_OF_PYTHON = {"bool": "bool", "int": "int64", "float": "float64"}
+MAX_DEPTH = 3
+_GENERATOR = "numpy.random.Generator"
+# Functions and methods that give a view of the same array in another order, and those that run through it from its end.
+_VIEWING = frozenset({"transpose", "swapaxes", "moveaxis", "expand_dims", "squeeze"})
+_FLIPPING = frozenset({"flip", "fliplr", "flipud"})
 _KNOWN = frozenset({
     "float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "bool",
 })  # fmt: skip
@@ -108,8 +115,28 @@ def _array(machine: "Interpreter", call: "Call") -> Value:
     """`array`, `asarray`: of numbers in lists, or of another array."""
     given = call.argument(0, "object", "a")
     shape = of_data(machine, given) if given is not None and not isinstance(given, Tensor) else None
-    dtype = given.dtype if isinstance(given, Array) else None
-    return Array(machine.here(call.node), shape, _told(call, 1, dtype))
+    dtype = given.dtype if isinstance(given, Array) else _dtype_of_data(machine, given, 0)
+    backwards = isinstance(given, Array) and given.backwards and (call.name or "").endswith("asarray")
+    return Array(machine.here(call.node), shape, _told(call, 1, dtype), backwards)
+
+
+def _dtype_of_data(machine: "Interpreter", value: Value | None, depth: int) -> str | None:
+    """The dtype of an array that is made of numbers in lists, or of a list of arrays."""
+    if value is None or depth > MAX_DEPTH:
+        return None
+    kind = kind_of(machine, value, 0)
+    if kind is not None:
+        return _OF_PYTHON.get(kind)
+    if isinstance(value, Array):
+        return value.dtype
+    if isinstance(value, Scalar):
+        return value.kind if value.kind in _KNOWN else None
+    items = objects.exact_items(machine, value)
+    held = objects.content(machine, value)
+    if items is None and held is not None:
+        items = (held.any,)
+    dtypes = {_dtype_of_data(machine, item, depth + 1) for item in items} if items else {None}
+    return dtypes.pop() if len(dtypes) == 1 else None
 
 
 def _like(machine: "Interpreter", call: "Call") -> Value:
@@ -148,6 +175,92 @@ def _drawn_by_size(at: int, dtype: str) -> Transfer:
     return transfer
 
 
+def _drawn(machine: "Interpreter", call: "Call") -> Value:
+    """`random.random((3, 4))`, `rng.standard_normal((3, 4))`"""
+    size = call.argument(0, "size")
+    if size is None or size == NONE or not call.arguments.complete:
+        return UNKNOWN
+    dtype = _told(call, 1, "float64") if "Generator" in (call.name or "") else "float64"
+    return Array(machine.here(call.node), _size(machine, size), dtype)
+
+
+def _generator(machine: "Interpreter", call: "Call") -> Value:
+    return allocate(machine, call.node, None, _GENERATOR, call.arguments)
+
+
+def _read(machine: "Interpreter", call: "Call") -> Value:
+    """`loadtxt`, `genfromtxt`: floats unless told otherwise."""
+    if not call.arguments.complete or call.arguments.keywords.keys() & {"unpack", "names", "converters"}:
+        return UNKNOWN
+    told = call.argument(1, "dtype")
+    dtype = "float64" if told is None else dtype_of(told)
+    return Array(machine.here(call.node), None, dtype) if dtype is not None else UNKNOWN
+
+
+def _full(machine: "Interpreter", call: "Call") -> Value:
+    filled = call.argument(1, "fill_value")
+    dtype = _told(call, 2, _dtype_of_data(machine, filled, 0))
+    return Array(machine.here(call.node), _size(machine, call.argument(0, "shape")), dtype)
+
+
+def _square(machine: "Interpreter", call: "Call") -> Value:
+    """`eye`, `identity`"""
+    return Array(machine.here(call.node), Shape((None, None)), _told(call, None, "float64"))
+
+
+# -- functions of arrays -----------------------------------------------------------------------------------------------
+
+
+def _elementwise(machine: "Interpreter", call: "Call") -> Value:
+    """`sin`, `sqrt`: whole numbers become floats."""
+    given = call.argument(0, "x")
+    if not isinstance(given, Array):
+        return UNKNOWN
+    dtype = {"float64": "float64", "float32": "float32", "int64": "float64"}.get(given.dtype or "")
+    return Array(machine.here(call.node), given.shape, dtype)
+
+
+def _same(machine: "Interpreter", call: "Call") -> Value:
+    """Functions that give other numbers of the same dtype, or the same in another order."""
+    given = call.argument(0, "a", "x", "m", "arr", "A")
+    if not isinstance(given, Array):
+        return UNKNOWN
+    name = (call.name or "").rpartition(".")[2]
+    backwards = name in _FLIPPING or (given.backwards and name in _VIEWING)
+    if given.backwards and name in _FLIPPING:
+        backwards = False
+    return Array(machine.here(call.node), None, given.dtype, backwards)
+
+
+def _flipped(machine: "Interpreter", call: "Call") -> Value:
+    """`flip`, `fliplr`, `flipud`: views from the end, also of what is not known."""
+    given = call.argument(0, "m")
+    if isinstance(given, (Array, Tensor, ListRef, TupleOf)):
+        return _same(machine, call)
+    return Array(machine.here(call.node), None, None, True)
+
+
+def _joined(machine: "Interpreter", call: "Call") -> Value:
+    given = call.argument(0, "arrays", "tup")
+    dtype = _dtype_of_data(machine, given, 0)
+    return Array(machine.here(call.node), None, dtype)
+
+
+def _average(machine: "Interpreter", call: "Call") -> Value:
+    """`mean(a)`, `a.std(axis=0)`: of all it is one number."""
+    given = call.receiver if call.receiver is not None else call.argument(0, "a")
+    axis = call.argument(0 if call.receiver is not None else 1, "axis")
+    if not isinstance(given, Array) or given.dtype not in ("float64", "int64") or "dtype" in call.arguments.keywords:
+        return UNKNOWN
+    name = (call.name or "").rpartition(".")[2]
+    if given.dtype == "int64" and name in ("sum", "max", "min"):
+        return UNKNOWN
+    if axis is not None and axis != NONE:
+        return Array(machine.here(call.node), None, "float64")
+    plain = call.arguments.complete and "keepdims" not in call.arguments.keywords
+    return Scalar("float64", machine.here(call.node)) if plain else UNKNOWN
+
+
 # -- methods of arrays -------------------------------------------------------------------------------------------------
 
 
@@ -166,20 +279,21 @@ def _method(machine: "Interpreter", call: "Call") -> Value:
     if name == "copy":
         shape = before
     elif name in ("flatten", "ravel"):
-        shape = shapes.flattened(before, 0, -1)
+        shape = reshaping.flattened(before, 0, -1)
     elif name == "reshape":
         sizes = call.arguments.positional
         if len(sizes) == 1:
             items = objects.exact_items(machine, sizes[0])
             sizes = items if items is not None else sizes
         if sizes and all(isinstance(size, (Const, Scalar)) for size in sizes):
-            shape = shapes.reshaped(before, tuple(map(_int, sizes)))
+            shape = reshaping.reshaped(before, tuple(map(_int, sizes)))
     elif name == "squeeze":
         where = call.argument(0, "axis")
         axis = _int(where)
         if where is None or axis is not None:
-            shape = shapes.squeezed(before, None if axis is None else (axis,))
-    return Array(machine.here(call.node), shape, dtype)
+            shape = reshaping.squeezed(before, None if axis is None else (axis,))
+    backwards = isinstance(given, Array) and given.backwards and name in _VIEWING
+    return Array(machine.here(call.node), shape, dtype, backwards)
 
 
 # -- tables ------------------------------------------------------------------------------------------------------------
@@ -281,10 +395,41 @@ TRANSFERS: dict[str, Transfer] = {
     **dict.fromkeys(("numpy.arange", "numpy.linspace"), _counted),
     **dict.fromkeys(("numpy.random.rand", "numpy.random.randn"), _drawn_by_dims),
     "numpy.random.randint": _drawn_by_size(2, "int64"),
-    "numpy.random.normal": _drawn_by_size(2, "float64"),
-    "numpy.random.uniform": _drawn_by_size(2, "float64"),
+    **{
+        f"numpy.random.{place}{name}": _drawn_by_size(2, "float64")
+        for place in ("", "RandomState.", "Generator.")
+        for name in ("normal", "uniform", "beta", "gamma", "laplace", "gumbel", "logistic", "lognormal")
+    },
+    **{
+        f"numpy.random.{place}{name}": _drawn
+        for place in ("", "RandomState.", "Generator.")
+        for name in ("random", "random_sample", "standard_normal")
+    },
+    **dict.fromkeys(("numpy.random.RandomState.rand", "numpy.random.RandomState.randn"), _drawn_by_dims),
+    "numpy.random.RandomState.randint": _drawn_by_size(2, "int64"),
+    "numpy.random.Generator.integers": _drawn_by_size(2, "int64"),
+    "numpy.random.default_rng": _generator,
+    **dict.fromkeys(("numpy.loadtxt", "numpy.genfromtxt"), _read),
+    "numpy.full": _full,
+    **dict.fromkeys(("numpy.eye", "numpy.identity"), _square),
+    **{
+        f"numpy.{name}": _elementwise
+        for name in ("sin", "cos", "tan", "exp", "log", "log1p", "log10", "sqrt", "tanh", "arctan", "sinh", "cosh")
+    },
+    **{
+        f"numpy.{name}": _same
+        for name in ("abs", "absolute", "sort", "roll", "repeat", "tile", "ascontiguousarray", "ravel", "reshape",
+            "transpose", "swapaxes", "moveaxis", "expand_dims", "squeeze", "copy", "atleast_2d", "diff")
+    },
+    **{f"numpy.{name}": _flipped for name in _FLIPPING},
+    **{
+        f"numpy.{name}": _joined
+        for name in ("concatenate", "stack", "vstack", "hstack", "column_stack", "dstack")
+    },
+    **{f"numpy.{name}": _average for name in ("mean", "std", "var", "sum", "max", "min")},
+    **{f"numpy.ndarray.{name}": _average for name in ("mean", "std", "var", "sum", "max", "min")},
     "numpy.ndarray.astype": _astype,
-    **{f"numpy.ndarray.{name}": _method for name in ("copy", "flatten", "ravel", "reshape", "squeeze")},
+    **{f"numpy.ndarray.{name}": _method for name in ("copy", "flatten", "ravel", "reshape", "squeeze", "transpose", "swapaxes")},
     **{f"pandas.{name}": _table for name in READERS},
     **{f"{FRAME}.{name}": _itself for name in SAME_FRAME},
     **{f"{SERIES}.{name}": _itself for name in SAME_SERIES},

@@ -2,14 +2,16 @@
 
 from typing import TYPE_CHECKING
 
+import libcst as cst
+
 from torchlint.semantic import objects
+from torchlint.semantic.promotion import default_float
 from torchlint.semantic.values import Array, Const, Scalar, Symbol, Tensor, TupleOf, Value
 
 if TYPE_CHECKING:
     from torchlint.semantic.facts import Call
     from torchlint.semantic.interpret import Interpreter
 
-DEFAULT_FLOAT = "float32"
 # Of the tensor types before torch 0.4, which also are names for what `type()` takes.
 LEGACY = {
     "FloatTensor": "float32",
@@ -29,11 +31,14 @@ NAMES = frozenset({
     "float16", "float32", "float64", "bfloat16", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32",
     "uint64", "bool", "complex32", "complex64", "complex128",
 })  # fmt: skip
+# Methods that convert a tensor or a module to floats.
+FLOATS = {"float": "float32", "double": "float64", "half": "float16", "bfloat16": "bfloat16"}
 _FLOATS = frozenset({
     "zeros", "ones", "rand", "randn", "empty", "linspace", "logspace", "eye", "hann_window", "hamming_window", "Tensor",
+    "scalar_tensor", "range",
 })  # fmt: skip
 _INTEGERS = frozenset({"randint", "randperm", "tril_indices", "triu_indices"})
-_OF_DATA = frozenset({"tensor", "as_tensor", "asarray", "scalar_tensor", "from_numpy"})
+_OF_DATA = frozenset({"tensor", "as_tensor", "asarray", "from_numpy"})
 MAX_DEPTH = 4
 
 
@@ -51,11 +56,28 @@ def named(value: Value | None) -> str | None:
     return LEGACY.get(name) or ALIASES.get(name) or (name if name in NAMES else None)
 
 
+def looks_like_device(call: "Call") -> bool:
+    """Whether the first argument of `to(...)` is named as a device is."""
+    node = call.node
+    if not isinstance(node, cst.Call) or not node.args:
+        return False
+    argument = node.args[0]
+    if argument.keyword is not None:
+        return argument.keyword.value == "device"
+    last = argument.value.attr if isinstance(argument.value, cst.Attribute) else argument.value
+    return isinstance(last, cst.Name) and "dev" in last.value.lower()
+
+
 def made(machine: "Interpreter", call: "Call") -> str | None:
     """The dtype of a tensor that a function makes without being told one; None where it is not certain."""
     name = (call.name or "").rpartition(".")[2]
     if name in LEGACY:
         return LEGACY[name]
+    if name in ("Tensor", *_OF_DATA):
+        # A tensor stays of its dtype, also under the name of the class.
+        data = call.argument(0, "data", "obj", "s")
+        if isinstance(data, Tensor):
+            return data.dtype if not data.batch else None
     if name in _FLOATS:
         return default_float(machine) if call.arguments.complete else None
     if not call.arguments.complete:
@@ -66,23 +88,21 @@ def made(machine: "Interpreter", call: "Call") -> str | None:
     if name in _OF_DATA:
         given = call.argument(0, "data", "obj", "s", "ndarray")
         if isinstance(given, Array):
-            return given.dtype
-        kind = _kind(machine, given, 0) if given is not None else None
+            return given.dtype if given.dtype in NAMES else None
+        if isinstance(given, Scalar) and given.kind in NAMES:
+            # A number of NumPy's.
+            return given.kind
+        kind = kind_of(machine, given, 0) if given is not None else None
     elif name == "full":
         filled = call.argument(1, "fill_value")
-        kind = _kind(machine, filled, 0) if filled is not None else None
+        kind = kind_of(machine, filled, 0) if filled is not None else None
     elif name == "arange":
         values = (*call.arguments.positional, *(call.argument(None, word) for word in ("start", "end", "step")))
-        kind = _widest([_kind(machine, value, 0) for value in values if value is not None])
+        kind = _widest([kind_of(machine, value, 0) for value in values if value is not None])
     return {"bool": "bool", "int": "int64", "float": default_float(machine)}.get(kind) if kind is not None else None
 
 
-def default_float(machine: "Interpreter") -> str | None:
-    """What floats become; None in a program that may have changed it."""
-    return None if "set_default_" in machine.unit.source.text else DEFAULT_FLOAT
-
-
-def _kind(machine: "Interpreter", value: Value, depth: int) -> str | None:
+def kind_of(machine: "Interpreter", value: Value, depth: int) -> str | None:
     """Whether these numbers are `bool`, `int` or `float`; None where they are no Python numbers, or not known."""
     if isinstance(value, Const):
         name = type(value.value).__name__
@@ -92,13 +112,13 @@ def _kind(machine: "Interpreter", value: Value, depth: int) -> str | None:
     if isinstance(value, (Tensor, Array)) or depth > MAX_DEPTH:
         return None
     if isinstance(value, TupleOf):
-        return _widest([_kind(machine, item, depth + 1) for item in value.items])
+        return _widest([kind_of(machine, item, depth + 1) for item in value.items])
     held = objects.content(machine, value)
     if held is None:
         return None
     if held.items is None:
-        return _kind(machine, held.element, depth + 1)
-    return _widest([_kind(machine, item, depth + 1) for item in held.items])
+        return kind_of(machine, held.element, depth + 1)
+    return _widest([kind_of(machine, item, depth + 1) for item in held.items])
 
 
 def _widest(kinds: list[str | None]) -> str | None:

@@ -3,7 +3,7 @@
 from itertools import pairwise, zip_longest
 from typing import TYPE_CHECKING
 
-from torchlint.semantic import devices, objects
+from torchlint.semantic import devices, layer_dtypes, objects
 from torchlint.semantic.instances import (
     WRAPPERS,
     as_tensor,
@@ -18,7 +18,7 @@ from torchlint.semantic.instances import (
 )
 from torchlint.semantic.knowledge import module_class
 from torchlint.semantic.knowledge.contract import Transfer
-from torchlint.semantic.knowledge.shapes_layers import recurrent
+from torchlint.semantic.knowledge.dtypes import FLOATS, looks_like_device, named
 from torchlint.semantic.objects import computed
 from torchlint.semantic.shapes import SCALAR, Shape
 from torchlint.semantic.tensor_numbers import kept
@@ -134,10 +134,8 @@ def module_forward(machine: "Interpreter", call: "Call", instance: Instance, sym
     origin = machine.here(call.node)
     if symbol in RECURRENT:
         output = _output(machine, call, instance, values, parameters)
-        sizes, state_sizes = recurrent(call, instance)
-        last = output.of_shape(state_sizes)
-        state: Value = last if RECURRENT[symbol] == 1 else TupleOf((last, last), origin, made_by=STATE)
-        first: Value = output.of_shape(sizes)
+        state: Value = output if RECURRENT[symbol] == 1 else TupleOf((output, output), origin, made_by=STATE)
+        first: Value = output
         if isinstance(given, Instance) and given.symbol == PACKED:
             first = Instance(None, PACKED, Arguments((output,), {}, False), origin)
         elif given is not None and as_tensor(machine, given) is None and given is not UNKNOWN:
@@ -452,6 +450,30 @@ def _move_module(machine: "Interpreter", call: "Call") -> Value:
                 move(machine, module, DeviceValue(device.device, machine.here(call.node)))
             elif not (isinstance(value, Symbol) and value.name.startswith("torch.")):
                 move(machine, module, DeviceValue(Device.UNKNOWN, machine.here(call.node)))
+        _convert(machine, call, module)
+    return module
+
+
+def _convert(machine: "Interpreter", call: "Call", module: Instance) -> None:
+    """The dtype of what `module.to(...)` is given, if any is among it."""
+    for index, value in enumerate((*call.arguments.positional[:2], *call.arguments.keywords.values())):
+        dtype = named(value)
+        if dtype is not None:
+            layer_dtypes.convert(machine, module, dtype)
+        elif isinstance(value, Tensor) or (value is UNKNOWN and (index or not looks_like_device(call))):
+            layer_dtypes.convert(machine, module, value.dtype if isinstance(value, Tensor) else None)
+    if not call.arguments.complete:
+        layer_dtypes.convert(machine, module, None)
+
+
+def _cast(machine: "Interpreter", call: "Call") -> Value:
+    """`module.double()`, `module.type(torch.float64)`"""
+    assert call.name is not None
+    module = call.receiver
+    if not isinstance(module, Instance):
+        return UNKNOWN
+    dtype = FLOATS.get(call.name.rpartition(".")[2])
+    layer_dtypes.convert(machine, module, dtype if dtype is not None else named(call.argument(0, "dst_type")))
     return module
 
 
@@ -531,8 +553,9 @@ TRANSFERS: dict[str, Transfer] = {
     **{_MODULE + name: _move_module for name in ("to", "cuda", "cpu", "xpu")},
     **{
         _MODULE + name: _itself
-        for name in ("float", "double", "half", "bfloat16", "share_memory", "to_empty", "compile")
+        for name in ("share_memory", "to_empty", "compile")
     },
+    **{_MODULE + name: _cast for name in (*FLOATS, "type")},
     _MODULE + "apply": _itself,
     _MODULE + "requires_grad_": _requires_grad,
     _MODULE + "zero_grad": _zero_grad,
@@ -548,12 +571,21 @@ TRANSFERS: dict[str, Transfer] = {
             "get_submodule",
             "buffers",
             "named_buffers",
-            "type",
         )
     },
     "torch.compile": _itself,
     "torch.jit.script": _itself,
     "torch.jit.trace": _itself,
+    **dict.fromkeys(
+        (
+            f"torch.nn.utils.{name}"
+            for name in (
+                "weight_norm", "spectral_norm", "remove_weight_norm", "remove_spectral_norm",
+                "parametrizations.weight_norm", "parametrizations.spectral_norm", "parametrizations.orthogonal",
+            )
+        ),
+        _itself,
+    ),
     "torch.nn.utils.rnn.pack_padded_sequence": _packed,
     "torch.nn.utils.rnn.pack_sequence": _packed,
     "torch.nn.utils.rnn.pad_packed_sequence": _padded,

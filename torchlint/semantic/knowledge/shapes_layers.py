@@ -1,71 +1,41 @@
-"""The shapes that the layers and losses of torch.nn give."""
+"""The shapes that the layers of torch.nn give, and what their constructors refuse."""
 
 from typing import TYPE_CHECKING
 
-from torchlint.semantic import shapes
+from torchlint.semantic import reshaping, shapes
 from torchlint.semantic.knowledge.shapes_arguments import (
     Entry,
-    argument,
+    Given,
+    dim_of,
     dims_of,
+    each_of,
     flag_of,
     int_of,
-    is_plain,
     number_of,
     operand_shape,
-    subject_shape,
+    option,
+    sizes_of,
 )
-from torchlint.semantic.shapes import SCALAR, Dim, Shape
+from torchlint.semantic.knowledge.shapes_operations import unflattened
+from torchlint.semantic.knowledge.shapes_windows import (
+    adapted,
+    convolved,
+    convolved_back,
+    halved,
+    padded,
+    pooled,
+    resampled,
+    shuffled,
+    spatial,
+    unshuffled,
+)
+from torchlint.semantic.shapes import Dim, Mismatch, Shape, Size, batched, expect
 from torchlint.semantic.single_batches import note as note_single_batch
-from torchlint.semantic.values import Const, Instance, Value
+from torchlint.semantic.values import Const, Instance, Scalar, TupleOf, Value
 
 if TYPE_CHECKING:
     from torchlint.semantic.facts import Call
     from torchlint.semantic.interpret import Interpreter
-
-
-# -- losses ------------------------------------------------------------------------------------------------------------
-
-
-def _loss(call: "Call") -> tuple[str | None, Value | None, Value | None]:
-    """How a loss puts its values together (None: not known), its input and its target."""
-    instance = call.receiver
-    arguments = instance.arguments if isinstance(instance, Instance) else call.arguments
-    target = call.argument(1, "target")
-    given = call.argument(0, "input")
-    if not arguments.complete or arguments.get(None, "size_average", "reduce") is not None:
-        return None, given, target
-    how = arguments.get(None, "reduction")
-    if how is None:
-        # By position it comes last, after what only the signature of each loss tells.
-        options = arguments.positional if isinstance(instance, Instance) else arguments.positional[2:]
-        positional = [option for option in options if isinstance(option, Const) and isinstance(option.value, str)]
-        return (positional[-1].value if positional else "mean"), given, target
-    return (how.value if isinstance(how, Const) and not how.assumed else None), given, target
-
-
-def _elementwise_loss(machine: "Interpreter", call: "Call") -> Shape | None:
-    how, given, target = _loss(call)
-    if how in ("mean", "sum", "batchmean"):
-        return SCALAR
-    return shapes.broadcast(operand_shape(given), operand_shape(target)) if how == "none" else None
-
-
-def _class_loss(machine: "Interpreter", call: "Call") -> Shape | None:
-    how, given, target = _loss(call)
-    if how in ("mean", "sum"):
-        return SCALAR
-    labels, scores = operand_shape(target), operand_shape(given)
-    if how != "none" or labels is None or scores is None or labels.open or scores.open:
-        return None
-    return labels if len(labels.dims) < len(scores.dims) else None
-
-
-def _other_loss(machine: "Interpreter", call: "Call") -> Shape | None:
-    how, _, _ = _loss(call)
-    return SCALAR if how in ("mean", "sum") else None
-
-
-# -- layers ------------------------------------------------------------------------------------------------------------
 
 
 def _given(call: "Call") -> Shape | None:
@@ -73,131 +43,180 @@ def _given(call: "Call") -> Shape | None:
     return operand_shape(call.argument(0, "input", "x"))
 
 
-def _option(call: "Call", index: int | None, name: str) -> Value | None:
-    """An argument of a layer's constructor."""
-    assert isinstance(call.receiver, Instance)
-    return call.receiver.arguments.get(index, name)
-
-
 def _kept(machine: "Interpreter", call: "Call") -> Shape | None:
     return _given(call)
 
 
+def _along(default: int | None, at: int = 0) -> Entry:
+    """A layer that works along one dimension, and keeps all sizes."""
+
+    def entry(machine: "Interpreter", call: "Call") -> Shape | None:
+        given, where = _given(call), option(call, at, "dim")
+        dim = default if where is None else int_of(where)
+        if given is None or dim is None or given == shapes.SCALAR:
+            return given
+        # For the dimension that there may not be.
+        reshaping.with_size(given, dim, None)
+        return given
+
+    return entry
+
+
+# -- features and classes ----------------------------------------------------------------------------------------------
+
+
 def _linear(machine: "Interpreter", call: "Call") -> Shape | None:
-    return shapes.last_replaced(_given(call), int_of(_option(call, 1, "out_features")))
+    given = _given(call)
+    wanted = dim_of(option(call, 0, "in_features"))
+    if given is not None and given.dims and not _is_replaced(call):
+        expect(given.last, wanted, "features")
+    return reshaping.last_replaced(given, dim_of(option(call, 1, "out_features")))
+
+
+def _is_replaced(call: "Call") -> bool:
+    """Whether a layer was given another weight, which has a size of its own."""
+    return isinstance(call.receiver, Instance) and "weight" in call.receiver.written
 
 
 def _lazy_linear(machine: "Interpreter", call: "Call") -> Shape | None:
-    return shapes.last_replaced(_given(call), int_of(_option(call, 0, "out_features")))
+    return reshaping.last_replaced(_given(call), dim_of(option(call, 0, "out_features")))
 
 
 def _embedding(machine: "Interpreter", call: "Call") -> Shape | None:
-    width = int_of(_option(call, 1, "embedding_dim"))
+    width = dim_of(option(call, 1, "embedding_dim"))
     given = _given(call)
-    if given is None or given.open:
-        return shapes.trailing((*(given.dims if given is not None else ()), width))
-    return Shape((*given.dims, width))
+    if given is None:
+        return shapes.trailing((width,))
+    return Shape((*given.dims, width), given.open, given.lead)
 
 
-def _flatten_layer(machine: "Interpreter", call: "Call") -> Shape | None:
-    start, end = number_of(_option(call, 0, "start_dim"), 1), number_of(_option(call, 1, "end_dim"), -1)
-    return shapes.flattened(_given(call), start, end) if start is not None and end is not None else None
+def _embedding_bag(machine: "Interpreter", call: "Call") -> Shape | None:
+    return Shape((None, dim_of(option(call, 1, "embedding_dim"))))
+
+
+def _bilinear(machine: "Interpreter", call: "Call") -> Shape | None:
+    left, right = _given(call), operand_shape(call.argument(1, "input2"))
+    for side, at, name in ((left, 0, "in1_features"), (right, 1, "in2_features")):
+        if side is not None and side.dims:
+            expect(side.last, dim_of(option(call, at, name)), "features")
+    return reshaping.last_replaced(left, dim_of(option(call, 2, "out_features")))
+
+
+def _flatten(machine: "Interpreter", call: "Call") -> Shape | None:
+    start, end = number_of(option(call, 0, "start_dim"), 1), number_of(option(call, 1, "end_dim"), -1)
+    if start is None or end is None:
+        return None
+    return reshaping.flattened(_given(call), start, end, "nn.Flatten")
+
+
+def _unflatten(machine: "Interpreter", call: "Call") -> Shape | None:
+    return unflattened(machine, _given(call), option(call, 0, "dim"), option(call, 1, "unflattened_size"))
+
+
+# -- normalization -----------------------------------------------------------------------------------------------------
 
 
 def _layer_norm(machine: "Interpreter", call: "Call") -> Shape | None:
-    given = _given(call)
-    if given is not None:
+    given, size = _given(call), option(call, 0, "normalized_shape")
+    wanted: tuple[Dim, ...] | None = None
+    if size is not None:
+        one = dim_of(size)
+        wanted = (one,) if one is not None or isinstance(size, (Const, Scalar)) else sizes_of(machine, (size,))
+    if wanted is None:
         return given
-    size = _option(call, 0, "normalized_shape")
-    return shapes.trailing((int_of(size),)) if size is not None and is_plain(size) else None
+    if given is None:
+        return shapes.trailing(wanted)
+    if not given.open and len(given.dims) < len(wanted):
+        raise Mismatch(f"takes at least {len(wanted)} dimensions, but is given {len(given.dims)}: {given}", given.last)
+    for own, other in zip(reversed(given.dims), reversed(wanted), strict=False):
+        expect(own, other, "features")
+    return given
 
 
 def _batch_norm(ranks: tuple[int, ...]) -> Entry:
     def entry(machine: "Interpreter", call: "Call") -> Shape | None:
         given = _given(call)
-        if given is not None and not given.open:
+        channels = dim_of(option(call, 0, "num_features"))
+        if given is not None and not given.open and len(given.dims) in ranks:
             note_single_batch(machine, call, given)
-            return given
-        if len(ranks) > 1:
-            return given
-        rank = ranks[0]
-        channels = int_of(_option(call, 0, "num_features"))
-        dims: list[Dim] = [None, channels, *[None] * (rank - 2)]
-        for index in range(-1, -min(len(given.dims) if given is not None else 0, rank) - 1, -1):
-            assert given is not None
-            dims[index] = given.dims[index] if given.dims[index] is not None else dims[index]
-        return Shape(tuple(dims))
+        return _channelled(given, ranks, channels, machine.symbol(call.node))
 
     return entry
 
 
-def _each(machine: "Interpreter", value: Value | None, count: int, default: int) -> list[int] | None:
-    """An option of a convolution for each of its dimensions; None where it is not known."""
-    if value is None:
-        return [default] * count
-    one = int_of(value)
-    if one is not None:
-        return [one] * count
-    dims = dims_of(machine, value)
-    return list(dims) if dims is not None and len(dims) == count else None
+def _channelled(given: Shape | None, ranks: tuple[int, ...], channels: Dim, batch: str) -> Shape | None:
+    """What a layer that takes these numbers of dimensions, with channels in the second one, keeps."""
+    if given is None:
+        return Shape((batch, channels, *[None] * (ranks[0] - 2))) if len(ranks) == 1 else None
+    if given.lead is not None and len(given.dims) + 1 in ranks:
+        given = given.settled
+    count = len(given.dims)
+    if given.open:
+        if count > max(ranks):
+            raise Mismatch(_other_rank(given, ranks), given.last)
+        if len(ranks) > 1:
+            return given
+        given = Shape((*[None] * (ranks[0] - count), *given.dims))
+    elif count not in ranks:
+        raise Mismatch(_other_rank(given, ranks), given.last)
+    expect(given.dims[1], channels, "channels" if max(ranks) > 3 else "features")
+    return given if given.dims[1] is not None else Shape((given.dims[0], channels, *given.dims[2:]))
 
 
-def _spatial(given: Shape | None, count: int, channels: Dim, sizes: list[Dim]) -> Shape | None:
-    """What a layer over `count` spatial dimensions gives: all before the channels stays."""
-    if given is None or given.open:
-        return shapes.trailing((channels, *sizes))
-    if len(given.dims) not in (count + 1, count + 2):
+def _other_rank(given: Shape, ranks: tuple[int, ...]) -> str:
+    wanted = " or ".join(map(str, ranks))
+    return f"takes {wanted} dimensions, but is given {len(given.settled.dims)}: {given}"
+
+
+def _instance_norm(count: int) -> Entry:
+    def entry(machine: "Interpreter", call: "Call") -> Shape | None:
+        given = _given(call)
+        return spatial(machine, call, given, count) if given is not None else None
+
+    return entry
+
+
+def _group_norm(machine: "Interpreter", call: "Call") -> Shape | None:
+    given, channels = _given(call), dim_of(option(call, 1, "num_channels"))
+    if given is None:
         return None
-    return Shape((*given.dims[: -count - 1], channels, *sizes))
+    settled = given.settled
+    if not settled.open:
+        if len(settled.dims) < 2:
+            raise Mismatch(f"takes at least 2 dimensions, but is given {len(settled.dims)}: {settled}", settled.last)
+        expect(settled.dims[1], channels, "channels")
+    return given
 
 
-def _last(given: Shape | None, count: int) -> list[Dim]:
-    """The sizes of the last dimensions; None each where they are not known."""
-    return [shapes.size(given, index) for index in range(-count, 0)]
+# -- convolutions, pooling, resampling ---------------------------------------------------------------------------------
 
 
 def _convolution(count: int, *, lazy: bool = False) -> Entry:
     first = 0 if lazy else 1
 
     def entry(machine: "Interpreter", call: "Call") -> Shape | None:
-        given = _given(call)
-        channels = int_of(_option(call, first, "out_channels"))
-        if given is None:
-            return shapes.trailing((channels, *[None] * count))
-        padding = _option(call, first + 3, "padding")
-        kernel = _each(machine, _option(call, first + 1, "kernel_size"), count, 1)
-        stride = _each(machine, _option(call, first + 2, "stride"), count, 1)
-        around = _each(machine, padding, count, 0)
-        dilation = _each(machine, _option(call, first + 4, "dilation"), count, 1)
-        sizes: list[Dim] = [None] * count
-        if isinstance(padding, Const) and padding.value == "same":
-            sizes = _last(given, count)
-        elif kernel and stride and around and dilation:
-            sizes = [
-                shapes.window(*each) for each in zip(_last(given, count), kernel, stride, around, dilation, strict=True)
-            ]
-        return _spatial(given, count, channels, sizes)
+        wanted = None if lazy or _is_replaced(call) else dim_of(option(call, 0, "in_channels"))
+        channels = wanted, dim_of(option(call, first, "out_channels"))
+        kernel = each_of(machine, option(call, first + 1, "kernel_size"), count, 1)
+        options = [option(call, first + 2 + at, name) for at, name in enumerate(("stride", "padding", "dilation"))]
+        return convolved(machine, call, _given(call), count, channels, kernel, options)
 
     return entry
 
 
-def _transposed_convolution(count: int) -> Entry:
+def _transposed_convolution(count: int, *, lazy: bool = False) -> Entry:
+    first = 0 if lazy else 1
+
     def entry(machine: "Interpreter", call: "Call") -> Shape | None:
-        given = _given(call)
-        kernel = _each(machine, _option(call, 2, "kernel_size"), count, 1)
-        stride = _each(machine, _option(call, 3, "stride"), count, 1)
-        padding = _each(machine, _option(call, 4, "padding"), count, 0)
-        more = _each(machine, _option(call, 5, "output_padding"), count, 0)
-        dilation = _each(machine, _option(call, 8, "dilation"), count, 1)
-        sizes: list[Dim] = [None] * count
-        if kernel and stride and padding and more and dilation and call.argument(1, "output_size") is None:
-            sizes = [
-                (size - 1) * stride[i] - 2 * padding[i] + dilation[i] * (kernel[i] - 1) + more[i] + 1
-                if type(size) is int
-                else None
-                for i, size in enumerate(_last(given, count))
-            ]
-        return _spatial(given, count, int_of(_option(call, 1, "out_channels")), sizes)
+        wanted = None if lazy or _is_replaced(call) else dim_of(option(call, 0, "in_channels"))
+        channels = wanted, dim_of(option(call, first, "out_channels"))
+        kernel = each_of(machine, option(call, first + 1, "kernel_size"), count, 1)
+        places = (("stride", 2), ("padding", 3), ("output_padding", 4), ("dilation", 7))
+        options = [option(call, first + at, name) for name, at in places]
+        made = convolved_back(machine, call, _given(call), count, channels, kernel, options)
+        if call.argument(1, "output_size") is None:
+            return made
+        return Shape((*made.dims[:-count], *[None] * count), made.open, made.lead)
 
     return entry
 
@@ -206,134 +225,340 @@ def _pool(count: int, *, dilated: bool) -> Entry:
     """`MaxPool(kernel_size, stride, padding, dilation, ..., ceil_mode)`, `AvgPool(kernel_size, stride, padding)`"""
 
     def entry(machine: "Interpreter", call: "Call") -> Shape | None:
-        given = _given(call)
-        kernel = _each(machine, _option(call, 0, "kernel_size"), count, 1)
-        stride_given = _option(call, 1, "stride")
-        if isinstance(stride_given, Const) and stride_given.value is None:
-            stride_given = None
-        stride = kernel if stride_given is None else _each(machine, stride_given, count, 1)
-        padding = _each(machine, _option(call, 2, "padding"), count, 0)
-        dilation = _each(machine, _option(call, 3, "dilation") if dilated else None, count, 1)
-        ceil = flag_of(_option(call, 5 if dilated else 3, "ceil_mode"))
-        sizes: list[Dim] = [None] * count
-        if kernel and stride and padding and dilation and ceil is not None:
-            sizes = [
-                shapes.window(*each, ceil=ceil)
-                for each in zip(_last(given, count), kernel, stride, padding, dilation, strict=True)
-            ]
-        return _spatial(given, count, shapes.size(given, -count - 1), sizes)
+        names = ("kernel_size", "stride", "padding")
+        options = [option(call, at, name) for at, name in enumerate(names)]
+        options.append(option(call, 3, "dilation") if dilated else None)
+        options.append(option(call, 5 if dilated else 3, "ceil_mode"))
+        return pooled(machine, call, _given(call), count, options)
+
+    return entry
+
+
+def _lp_pool(count: int) -> Entry:
+    def entry(machine: "Interpreter", call: "Call") -> Shape | None:
+        options = [option(call, 1, "kernel_size"), option(call, 2, "stride"), None, None, option(call, 3, "ceil_mode")]
+        return pooled(machine, call, _given(call), count, options)
 
     return entry
 
 
 def _adaptive_pool(count: int) -> Entry:
     def entry(machine: "Interpreter", call: "Call") -> Shape | None:
+        return adapted(machine, call, _given(call), option(call, 0, "output_size"), count)
+
+    return entry
+
+
+def _upsample(machine: "Interpreter", call: "Call") -> Shape | None:
+    return resample(machine, _given(call), option(call, 0, "size"), option(call, 1, "scale_factor"))
+
+
+def resample(
+    machine: "Interpreter", given: Shape | None, wanted: Value | None, factor: Value | None
+) -> Shape | None:
+    """What upsampling gives, by the values of its `size` and `scale_factor`."""
+    sizes = sizes_of(machine, (wanted,)) if wanted is not None and wanted != Const(None) else None
+    factors: list[float] | None = None
+    if sizes is None and factor is not None:
+        if isinstance(factor, Const) and isinstance(factor.value, (int, float)) and not factor.assumed:
+            factors = [factor.value]
+        else:
+            known = dims_of(machine, factor)
+            factors = [*known] if known is not None else None
+    return resampled(given, sizes, factors)
+
+
+def _pixel_shuffle(machine: "Interpreter", call: "Call") -> Shape | None:
+    return shuffled(_given(call), int_of(option(call, 0, "upscale_factor")))
+
+
+def _pixel_unshuffle(machine: "Interpreter", call: "Call") -> Shape | None:
+    return unshuffled(_given(call), int_of(option(call, 0, "downscale_factor")))
+
+
+def _pad(count: int) -> Entry:
+    def entry(machine: "Interpreter", call: "Call") -> Shape | None:
         given = _given(call)
-        wanted = _option(call, 0, "output_size")
-        return _adapted(machine, given, wanted, count)
+        return padded(given, each_of(machine, option(call, 0, "padding"), 2 * count, 0))
 
     return entry
 
 
-def _adapted(machine: "Interpreter", given: Shape | None, wanted: Value | None, count: int) -> Shape | None:
-    sizes = _each(machine, wanted, count, 1) if wanted is not None else None
-    return _spatial(given, count, shapes.size(given, -count - 1), [*sizes] if sizes else [None] * count)
+def _pad_by_content(count: int) -> Entry:
+    """Padding with what is there, which takes images with or without a batch only."""
 
-
-def _adaptive_function(count: int) -> Entry:
     def entry(machine: "Interpreter", call: "Call") -> Shape | None:
-        return _adapted(machine, subject_shape(call), argument(call, 0, "output_size"), count)
+        given, widths = _given(call), each_of(machine, option(call, 0, "padding"), 2 * count, 0)
+        if given is None:
+            return None
+        shape = spatial(machine, call, given, count)
+        if "Reflection" in (call.name or "") and widths is not None:
+            for index, width in enumerate(widths):
+                own = shape.dims[-1 - index // 2]
+                if isinstance(own, int) and width >= own:
+                    raise Mismatch(f"takes a padding smaller than the size {own}, but is given {width}", own, width)
+        return padded(shape, widths)
 
     return entry
 
 
-def _pool_function(count: int) -> Entry:
-    def entry(machine: "Interpreter", call: "Call") -> Shape | None:
-        given = subject_shape(call)
-        kernel = _each(machine, argument(call, 0, "kernel_size"), count, 1)
-        stride_given = argument(call, 1, "stride")
-        stride = kernel if stride_given is None else _each(machine, stride_given, count, 1)
-        sizes: list[Dim] = [None] * count
-        others = len(call.arguments.positional) - (call.receiver is None) <= 2
-        if kernel and stride and others and not call.arguments.keywords.keys() - {"kernel_size", "stride"}:
-            sizes = [shapes.window(size, kernel[i], stride[i], 0) for i, size in enumerate(_last(given, count))]
-        return _spatial(given, count, shapes.size(given, -count - 1), sizes)
+def _gated(machine: "Interpreter", call: "Call") -> Shape | None:
+    return halved(_given(call), number_of(option(call, 0, "dim"), -1))
+
+
+# -- sequences ---------------------------------------------------------------------------------------------------------
+
+
+def _recurrent(states: int) -> Entry:
+    """LSTM, GRU, RNN: `states` is the number of parts of their last state."""
+
+    def entry(machine: "Interpreter", call: "Call") -> Given:
+        given = _given(call)
+        both, first = flag_of(option(call, None, "bidirectional")), flag_of(option(call, None, "batch_first"))
+        layer = call.receiver
+        assert isinstance(layer, Instance)
+        if len(layer.arguments.positional) > 3:
+            # Where the others stand differs.
+            both = first = None
+        layers, width = number_of(option(call, 2, "num_layers"), 1), dim_of(option(call, 1, "hidden_size"))
+        projected = option(call, None, "proj_size")
+        if given is not None:
+            if not given.open and not 2 <= len(given.dims) <= 3:
+                raise Mismatch(f"takes 2 or 3 dimensions, but is given {len(given.dims)}: {given}", given.last)
+            expect(given.last, dim_of(option(call, 0, "input_size")), "features")
+        if projected is not None:
+            return None
+        out: Dim = None
+        if isinstance(width, int):
+            out = Size(2 * width, None, (2, width), "both directions") if both else width if both is False else None
+            if not both and isinstance(width, Size):
+                out = width if both is False else None
+        count = None if layers is None or both is None else layers * (2 if both else 1)
+        steps, last = _unrolled(machine, call, given, first, out, count, width)
+        _check_state(call, given, first, count, width, states)
+        return (steps, last if states == 1 else (last, last))
 
     return entry
 
 
-def recurrent(call: "Call", instance: Instance) -> tuple[Shape | None, Shape | None]:
-    """The shapes of what an LSTM, GRU or RNN gives for each step, and of its last states."""
-    given, options = _given(call), instance.arguments
-    if given is None or not call.arguments.complete or not options.complete or len(options.positional) > 3:
-        return None, None
-    both, first = flag_of(options.get(None, "bidirectional")), flag_of(options.get(None, "batch_first"))
-    layers = number_of(options.get(2, "num_layers"), 1)
-    if given.open or both is None or first is None or options.get(None, "proj_size") is not None:
-        return None, None
-    if not 2 <= len(given.dims) <= 3:
-        return None, None
-    width = int_of(options.get(1, "hidden_size"))
-    out = None if width is None else width * (2 if both else 1)
-    states = None if layers is None else layers * (2 if both else 1)
-    batch = given.dims[:-2] if first else given.dims[1:-1]
-    return Shape((*given.dims[:-1], out)), Shape((states, *batch, width))
+def _unrolled(
+    machine: "Interpreter",
+    call: "Call",
+    given: Shape | None,
+    first: bool | None,
+    out: Dim,
+    count: Dim,
+    width: Dim,
+) -> tuple[Shape, Shape]:
+    """The shapes of the output of each step and of the last states."""
+    if given is None or (given.open and given.lead is None and len(given.dims) < 3):
+        before = given.dims[:-1] if given is not None else ()
+        lead = machine.symbol(call.node)
+        return batched((before[-1] if before else None, out), lead), Shape((count, None, width))
+    settled = given.settled if given.open else given
+    if settled.open:
+        settled = Shape(settled.dims)
+    if len(settled.dims) == 2:
+        return Shape((settled.dims[0], out)), Shape((count, width))
+    batch = None if first is None else settled.dims[0] if first else settled.dims[1]
+    return Shape((*settled.dims[:-1], out)), Shape((count, batch, width))
 
 
-# -- the table ---------------------------------------------------------------------------------------------------------
+def _check_state(call: "Call", given: Shape | None, first: bool | None, count: Dim, width: Dim, states: int) -> None:
+    """Raise where the first state has another size than the layer and its input say."""
+    state = call.argument(1, "hx")
+    if states == 2:
+        state = state.items[0] if isinstance(state, TupleOf) and len(state.items) == 2 else None
+    shape = operand_shape(state)
+    if shape is None or shape.open or first is None:
+        return
+    if given is not None and not given.open and len(shape.dims) != len(given.dims):
+        text = f"takes a state of {len(given.dims)} dimensions for {given}, but is given {len(shape.dims)}: {shape}"
+        raise Mismatch(text, shape.last)
+    if len(shape.dims) != 3:
+        return
+    batch: Dim = None
+    if given is not None and not given.open and len(given.dims) == 3:
+        batch = given.dims[0] if first else given.dims[1]
+    wanted = Shape((count, batch, width))
+    for own, other in zip(shape.dims, wanted.dims, strict=True):
+        if own != other and isinstance(own, int) and isinstance(other, int):
+            raise Mismatch(f"takes a state of {wanted}, but is given {shape}", own, other)
 
-_ELEMENTWISE_LOSSES = (
-    "MSELoss mse_loss", "L1Loss l1_loss", "SmoothL1Loss smooth_l1_loss", "HuberLoss huber_loss",
-    "BCELoss binary_cross_entropy", "BCEWithLogitsLoss binary_cross_entropy_with_logits", "KLDivLoss kl_div",
-    "SoftMarginLoss soft_margin_loss", "PoissonNLLLoss poisson_nll_loss",
-)  # fmt: skip
-_CLASS_LOSSES = ("CrossEntropyLoss cross_entropy", "NLLLoss nll_loss")
-_OTHER_LOSSES = (
-    "CTCLoss ctc_loss", "TripletMarginLoss triplet_margin_loss", "MarginRankingLoss margin_ranking_loss",
-    "HingeEmbeddingLoss hinge_embedding_loss", "CosineEmbeddingLoss cosine_embedding_loss",
-    "MultiMarginLoss multi_margin_loss", "MultiLabelMarginLoss multilabel_margin_loss",
-    "MultiLabelSoftMarginLoss multilabel_soft_margin_loss", "GaussianNLLLoss gaussian_nll_loss",
-)  # fmt: skip
+
+def _cell(states: int) -> Entry:
+    def entry(machine: "Interpreter", call: "Call") -> Given:
+        given, width = _given(call), dim_of(option(call, 1, "hidden_size"))
+        if given is not None:
+            if not given.open and not 1 <= len(given.dims) <= 2:
+                raise Mismatch(f"takes 1 or 2 dimensions, but is given {len(given.dims)}: {given}", given.last)
+            expect(given.last, dim_of(option(call, 0, "input_size")), "features")
+        made = reshaping.last_replaced(given, width)
+        return made if states == 1 else (made, made)
+
+    return entry
+
+
+def _attention(machine: "Interpreter", call: "Call") -> Given:
+    query = operand_shape(call.argument(0, "query"))
+    width = dim_of(option(call, 0, "embed_dim"))
+    if query is not None:
+        if not query.open and not 2 <= len(query.dims) <= 3:
+            raise Mismatch(f"takes 2 or 3 dimensions, but is given {len(query.dims)}: {query}", query.last)
+        expect(query.last, width, "features")
+    for at, name, own in ((1, "key", "kdim"), (2, "value", "vdim")):
+        shape = operand_shape(call.argument(at, name))
+        if shape is not None and option(call, None, own) is None:
+            expect(shape.last, width, "features")
+    return (reshaping.last_replaced(query, width), None)
+
+
+def _transformer_layer(machine: "Interpreter", call: "Call") -> Shape | None:
+    given = operand_shape(call.argument(0, "src", "tgt"))
+    width = dim_of(option(call, 0, "d_model"))
+    if given is None:
+        return shapes.trailing((width,))
+    if not given.open and not 2 <= len(given.dims) <= 3:
+        raise Mismatch(f"takes 2 or 3 dimensions, but is given {len(given.dims)}: {given}", given.last)
+    expect(given.last, width, "features")
+    return given
+
+
+def _transformer_stack(machine: "Interpreter", call: "Call") -> Shape | None:
+    given = operand_shape(call.argument(0, "src", "tgt"))
+    layer = option(call, 0, "encoder_layer" if "Encoder" in (call.name or "") else "decoder_layer")
+    width = dim_of(layer.arguments.get(0, "d_model")) if isinstance(layer, Instance) else None
+    if given is None:
+        return shapes.trailing((width,))
+    expect(given.last, width, "features")
+    return given
+
+
+def _transformer(machine: "Interpreter", call: "Call") -> Shape | None:
+    width = dim_of(option(call, 0, "d_model")) or (512 if option(call, 0, "d_model") is None else None)
+    source, target = operand_shape(call.argument(0, "src")), operand_shape(call.argument(1, "tgt"))
+    for shape in (source, target):
+        if shape is not None:
+            expect(shape.last, width, "features")
+    return target if target is not None else shapes.trailing((width,))
+
+
+# -- constructors ------------------------------------------------------------------------------------------------------
+
+
+def _whole(call: "Call", *places: tuple[int, str]) -> None:
+    """Raise where a size is a float: `8/2`."""
+    for at, name in places:
+        value = call.argument(at, name)
+        if isinstance(value, Const) and type(value.value) is float and not value.assumed:
+            raise Mismatch(f"takes a whole number for `{name}`, but is given {value.value!r}")
+
+
+def _makes_linear(machine: "Interpreter", call: "Call") -> None:
+    _whole(call, (0, "in_features"), (1, "out_features"))
+
+
+def _makes_embedding(machine: "Interpreter", call: "Call") -> None:
+    _whole(call, (0, "num_embeddings"), (1, "embedding_dim"))
+
+
+def _makes_recurrent(machine: "Interpreter", call: "Call") -> None:
+    _whole(call, (1, "hidden_size"))
+
+
+def _makes_convolution(groups_at: int) -> Entry:
+    def entry(machine: "Interpreter", call: "Call") -> None:
+        _whole(call, (0, "in_channels"), (1, "out_channels"))
+        groups = int_of(call.argument(groups_at, "groups"))
+        if groups is not None and groups > 0:
+            for at, name in ((0, "in_channels"), (1, "out_channels")):
+                _divisible(call, at, name, groups, "groups")
+
+    return entry
+
+
+def _divisible(call: "Call", at: int, name: str, parts: int, what: str) -> None:
+    count = int_of(call.argument(at, name))
+    if count is not None and count % parts:
+        raise Mismatch(f"takes `{name}` that `{what}` divides, but is given {count} and {parts}", count, parts)
+
+
+def _makes_attention(machine: "Interpreter", call: "Call") -> None:
+    heads = int_of(call.argument(1, "num_heads", "nhead"))
+    if heads is not None and heads > 0:
+        width, many = ("embed_dim", "num_heads") if (call.name or "").endswith("Attention") else ("d_model", "nhead")
+        _divisible(call, 0, width, heads, many)
+
+
+def _makes_group_norm(machine: "Interpreter", call: "Call") -> None:
+    groups = int_of(call.argument(0, "num_groups"))
+    if groups is not None and groups > 0:
+        _divisible(call, 1, "num_channels", groups, "num_groups")
+
+
+# -- the tables --------------------------------------------------------------------------------------------------------
+
 # Layers that give what they are given the size of.
 KEEPING_LAYERS = (
-    "ReLU", "ReLU6", "ELU", "SELU", "CELU", "GELU", "SiLU", "Mish", "LeakyReLU", "PReLU", "RReLU", "Sigmoid",
+    "ReLU", "ReLU6", "ELU", "SELU", "CELU", "GELU", "SiLU", "Mish", "LeakyReLU", "RReLU", "Sigmoid", "PReLU",
     "LogSigmoid", "Hardsigmoid", "Hardswish", "Hardtanh", "Hardshrink", "Softshrink", "Softplus", "Softsign", "Tanh",
-    "Tanhshrink", "Threshold", "Softmax", "Softmax2d", "LogSoftmax", "Softmin", "Dropout", "Dropout1d", "Dropout2d",
-    "Dropout3d", "AlphaDropout", "FeatureAlphaDropout", "GroupNorm", "InstanceNorm1d", "InstanceNorm2d",
-    "InstanceNorm3d", "LocalResponseNorm",
+    "Tanhshrink", "Threshold", "Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "AlphaDropout", "FeatureAlphaDropout",
+    "LocalResponseNorm", "ChannelShuffle", "Identity", "SyncBatchNorm",
 )  # fmt: skip
+_RANKS = (1, 2, 3)
 LAYERS: dict[str, Entry] = {
     **dict.fromkeys(KEEPING_LAYERS, _kept),
+    **dict.fromkeys(("Softmax", "LogSoftmax", "Softmin"), _along(None)),
     "Linear": _linear,
     "LazyLinear": _lazy_linear,
+    "Bilinear": _bilinear,
     "Embedding": _embedding,
-    "Flatten": _flatten_layer,
+    "EmbeddingBag": _embedding_bag,
+    "Flatten": _flatten,
+    "Unflatten": _unflatten,
     "LayerNorm": _layer_norm,
     "RMSNorm": _layer_norm,
+    "GroupNorm": _group_norm,
     "BatchNorm1d": _batch_norm((2, 3)),
     "BatchNorm2d": _batch_norm((4,)),
     "BatchNorm3d": _batch_norm((5,)),
-    "SyncBatchNorm": _kept,
-    **{f"Conv{n}d": _convolution(n) for n in (1, 2, 3)},
-    **{f"LazyConv{n}d": _convolution(n, lazy=True) for n in (1, 2, 3)},
-    **{f"ConvTranspose{n}d": _transposed_convolution(n) for n in (1, 2, 3)},
-    **{f"MaxPool{n}d": _pool(n, dilated=True) for n in (1, 2, 3)},
-    **{f"AvgPool{n}d": _pool(n, dilated=False) for n in (1, 2, 3)},
-    **{f"Adaptive{kind}Pool{n}d": _adaptive_pool(n) for n in (1, 2, 3) for kind in ("Avg", "Max")},
+    **{f"InstanceNorm{n}d": _instance_norm(n) for n in _RANKS},
+    **{f"Conv{n}d": _convolution(n) for n in _RANKS},
+    **{f"LazyConv{n}d": _convolution(n, lazy=True) for n in _RANKS},
+    **{f"ConvTranspose{n}d": _transposed_convolution(n) for n in _RANKS},
+    **{f"LazyConvTranspose{n}d": _transposed_convolution(n, lazy=True) for n in _RANKS},
+    **{f"MaxPool{n}d": _pool(n, dilated=True) for n in _RANKS},
+    **{f"AvgPool{n}d": _pool(n, dilated=False) for n in _RANKS},
+    **{f"LPPool{n}d": _lp_pool(n) for n in _RANKS},
+    **{f"Adaptive{kind}Pool{n}d": _adaptive_pool(n) for n in _RANKS for kind in ("Avg", "Max")},
+    **dict.fromkeys(("Upsample", "UpsamplingNearest2d", "UpsamplingBilinear2d"), _upsample),
+    "PixelShuffle": _pixel_shuffle,
+    "PixelUnshuffle": _pixel_unshuffle,
+    **{f"{kind}Pad{n}d": _pad(n) for n in _RANKS for kind in ("Zero", "Constant")},
+    **{f"{kind}Pad{n}d": _pad_by_content(n) for n in _RANKS for kind in ("Reflection", "Replication")},
+    "GLU": _gated,
+    "LSTM": _recurrent(2),
+    "GRU": _recurrent(1),
+    "RNN": _recurrent(1),
+    "LSTMCell": _cell(2),
+    "GRUCell": _cell(1),
+    "RNNCell": _cell(1),
+    "MultiheadAttention": _attention,
+    "TransformerEncoderLayer": _transformer_layer,
+    "TransformerDecoderLayer": _transformer_layer,
+    "TransformerEncoder": _transformer_stack,
+    "TransformerDecoder": _transformer_stack,
+    "Transformer": _transformer,
 }
-# Pooling as functions.
-POOLS: dict[str, Entry] = {
-    **{f"{kind}_pool{n}d": _pool_function(n) for n in (1, 2, 3) for kind in ("max", "avg")},
-    **{f"adaptive_{kind}_pool{n}d": _adaptive_function(n) for n in (1, 2, 3) for kind in ("max", "avg")},
-}
-# Losses as functions and as classes, by the names in torch.nn.
-LOSSES: dict[str, Entry] = {
-    qualified: entry
-    for losses, entry in (
-        (_ELEMENTWISE_LOSSES, _elementwise_loss),
-        (_CLASS_LOSSES, _class_loss),
-        (_OTHER_LOSSES, _other_loss),
-    )
-    for pair in losses
-    for qualified in (f"{pair.split()[0]}.forward", f"functional.{pair.split()[1]}")
+# Those that refuse numbers when they are made.
+CONSTRUCTORS: dict[str, Entry] = {
+    "Linear": _makes_linear,
+    "Embedding": _makes_embedding,
+    **dict.fromkeys(("LSTM", "GRU", "RNN"), _makes_recurrent),
+    **{f"Conv{n}d": _makes_convolution(6) for n in _RANKS},
+    **{f"ConvTranspose{n}d": _makes_convolution(6) for n in _RANKS},
+    **dict.fromkeys(
+        ("MultiheadAttention", "TransformerEncoderLayer", "TransformerDecoderLayer"), _makes_attention
+    ),
+    "GroupNorm": _makes_group_norm,
 }

@@ -4,10 +4,11 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from torchlint.semantic import objects, training
+from torchlint.semantic import extents, objects, training
 from torchlint.semantic.instances import as_tensor, freeze, tri
 from torchlint.semantic.knowledge import Overload, dtypes, is_tensor_method, operators
 from torchlint.semantic.knowledge.contract import Transfer
+from torchlint.semantic.knowledge.dtypes import FLOATS, looks_like_device
 from torchlint.semantic.objects import computed
 from torchlint.semantic.tensor_numbers import CLAMPING, RESAMPLING, kept
 from torchlint.semantic.values import (
@@ -50,7 +51,6 @@ RESHAPING_IN_PLACE = frozenset({
     "squeeze_", "unsqueeze_", "t_", "transpose_", "swapaxes_", "swapdims_", "resize_", "resize_as_", "set_",
     "as_strided_", "sparse_resize_", "sparse_resize_and_clear_",
 })  # fmt: skip
-FLOATS = {"float": "float32", "double": "float64", "half": "float16", "bfloat16": "bfloat16"}
 INTEGERS = {
     "long": "int64",
     "int": "int32",
@@ -367,7 +367,7 @@ def _to(machine: "Interpreter", call: "Call", tensor: Tensor) -> Value:
     given.extend(
         call.arguments.keywords[name] for name in ("device", "dtype", "other") if name in call.arguments.keywords
     )
-    for value in given:
+    for index, value in enumerate(given):
         device = objects.as_device(value)
         dtype = _dtype(value)
         other = as_tensor(machine, value)
@@ -378,26 +378,16 @@ def _to(machine: "Interpreter", call: "Call", tensor: Tensor) -> Value:
             if _is_integer(dtype):
                 result = _without_grad(machine, call, result)
         elif other is not None:
-            result = _moved(machine, call, result, other.device)
+            result = _moved(machine, call, result, other.device).but(dtype=other.dtype)
         elif not (isinstance(value, Const) and isinstance(value.value, bool)):
-            result = _moved(machine, call, result, Device.UNKNOWN).but(dtype=None)
+            kept = result.dtype if index == 0 and value is UNKNOWN and looks_like_device(call) else None
+            result = _moved(machine, call, result, Device.UNKNOWN).but(dtype=kept)
             if result.grad is Tri.YES:
                 # An unknown dtype may be an integer one, which ends the graph.
-                result = result.but(grad=Tri.YES if value is UNKNOWN and _looks_like_device(call) else Tri.MAYBE)
+                result = result.but(grad=Tri.YES if value is UNKNOWN and looks_like_device(call) else Tri.MAYBE)
     if not call.arguments.complete:
         result = result.but(device=Device.UNKNOWN, dtype=None)
-    return result
-
-
-def _looks_like_device(call: "Call") -> bool:
-    node = call.node
-    if not isinstance(node, cst.Call) or not node.args:
-        return False
-    argument = node.args[0]
-    if argument.keyword is not None:
-        return argument.keyword.value == "device"
-    last = argument.value.attr if isinstance(argument.value, cst.Attribute) else argument.value
-    return isinstance(last, cst.Name) and "dev" in last.value.lower()
+    return result.but(layout=None) if "memory_format" in call.arguments.keywords else result
 
 
 def _without_grad(machine: "Interpreter", call: "Call", tensor: Tensor) -> Tensor:
@@ -469,7 +459,7 @@ def method(machine: "Interpreter", call: "Call") -> Value:
             else tensor.grad,
         )
     if name == "numpy":
-        return Array(origin)
+        return Array(origin, None, None if tensor.batch else tensor.dtype)
     if not is_tensor_method(name):
         # Misspelt.
         return UNKNOWN
@@ -482,7 +472,13 @@ def method(machine: "Interpreter", call: "Call") -> Value:
         return NONE
     if name in NEW:
         return _like(machine, call)
-    if name in ("size", "stride") and not call.arguments.positional and not call.arguments.keywords:
+    if name == "size":
+        return extents.of_size(machine, call, tensor)
+    if name in ("dim", "ndimension"):
+        return extents.of_rank(tensor)
+    if name == "numel":
+        return extents.of_count(tensor)
+    if name == "stride" and not call.arguments.positional and not call.arguments.keywords:
         return Iterated(Scalar("int"))
     if name in ("register_hook", "retain_grad"):
         return UNKNOWN
@@ -550,6 +546,9 @@ def function(machine: "Interpreter", call: "Call") -> Value:
 
 def _where(machine: "Interpreter", call: "Call") -> Value:
     given = operands(call)
+    if len(given) == 1:
+        # The indices along each dimension.
+        return Iterated(Tensor(Tri.NO, given[0].device if isinstance(given[0], Tensor) else Device.UNKNOWN, "int64", origin=machine.here(call.node)))
     made = computed(machine, call.node, *given[1:])
     if made.grad is Tri.NO and made.grad_origin is None and objects.ends_graph(machine, *given[:1]):
         return made.but(grad_origin=machine.here(call.node))
@@ -604,7 +603,8 @@ def _parameter(machine: "Interpreter", call: "Call") -> Value:
     data = as_tensor(machine, _subject(call))
     origin = machine.here(call.node)
     # It moves with the module that it will be part of.
-    return Tensor(grad, Device.UNKNOWN, origin=origin, grad_origin=origin, shape=data.shape if data else None)
+    shape, dtype = (data.shape, data.dtype) if data is not None else (None, None)
+    return Tensor(grad, Device.UNKNOWN, dtype, origin=origin, grad_origin=origin, shape=shape)
 
 
 def _variable(machine: "Interpreter", call: "Call") -> Value:

@@ -1,0 +1,208 @@
+import libcst as cst
+
+from torchlint.diagnostic import Applicability, Category
+from torchlint.rule import Repair, Rule
+from torchlint.semantic.flow import completes, is_placeholder
+from torchlint.semantic.initializers import Initializer, may_complete, own_initializer, set_before, super_call
+from torchlint.semantic.instances import MODULE, MODULE_CLASSES, is_module
+from torchlint.semantic.registration import PARAMETERS, is_plain_module
+from torchlint.semantic.values import ClassInfo, FunctionRef, Instance, Symbol, Value
+
+REGISTERING = frozenset({"register_buffer", "register_parameter", "register_module", "add_module"})
+BARE = MODULE_CLASSES | {MODULE}
+
+
+class MissingSuperInit(Rule):
+    """Checks for an `__init__` of an `nn.Module` that does not run that of `nn.Module`, or runs it too late.
+
+    Reported are an `__init__` without `super().__init__()` or with `super()._init_()`, layers and parameters that are
+    assigned before it, `super().__init__` without parentheses, `super().__init__(self)`, and
+    `super(Other, self).__init__()` with a class that is none of its own, or with `nn.Module` itself, whose `__init__`
+    is skipped then.
+
+    ## Why is this bad?
+    `nn.Module.__init__` makes what layers and parameters are registered in. Without it, assigning one raises
+    `AttributeError: cannot assign module before Module.__init__() call`, and a module that has only plain attributes
+    fails when it is called.
+
+    ## Example
+    ```python
+    from torch import nn
+
+
+    class Net(nn.Module):
+        def __init__(self):
+            self.fc = nn.Linear(8, 2)
+    ```
+
+    ## Use instead
+    ```python
+    from torch import nn
+
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.fc = nn.Linear(8, 2)
+    ```
+
+    ## Fix safety
+    Safe where the class could not be made before. Unsafe where only using it failed.
+
+    ## References
+    - https://docs.pytorch.org/docs/stable/generated/torch.nn.Module.html
+    """
+
+    code = "TL516"
+    category = Category.CORRECTNESS
+    fix_safety = Applicability.UNSAFE
+    words = ("__init__",)
+
+    def leave_Module(self, node: cst.Module) -> None:
+        for info in self.model.classes:
+            if info.unit is not self.model.unit or info.node.keywords or not is_plain_module(info):
+                continue
+            if any(
+                isinstance(entry, ClassInfo) and {"__new__", "__setattr__"} & entry.base.keys() for entry in info.mro
+            ):
+                continue
+            initializer = own_initializer(info)
+            if initializer is not None:
+                self._check(info, initializer)
+
+    def _check(self, info: ClassInfo, initializer: Initializer) -> None:
+        function = initializer.function.node
+        assert isinstance(function, cst.FunctionDef)
+        if not initializer.calls:
+            if is_placeholder(function) or not completes(function):
+                return
+            if not may_complete(info, initializer.function, initializer.named):
+                self._report_missing(info, initializer, function)
+            return
+        for call in initializer.calls:
+            if self._check_call(info, initializer, call):
+                return
+        for target, value in set_before(initializer):
+            if self._is_registered(info, target, value):
+                self.report(
+                    target,
+                    f"`{self.text(target)}` needs `nn.Module.__init__`, which has not run yet",
+                    help="call `super().__init__()` first",
+                    related=[(self.model.origin(initializer.calls[0]), "it runs here")],
+                )
+                return
+
+    def _report_missing(self, info: ClassInfo, initializer: Initializer, function: cst.FunctionDef) -> None:
+        layer = next(
+            (target for target, value in set_before(initializer) if self._is_registered(info, target, value)), None
+        )
+        safety = Applicability.SAFE if layer is not None else Applicability.UNSAFE
+        if initializer.misspelled:
+            wrong = initializer.misspelled[0].attr
+            self.report(
+                wrong,
+                f"`{wrong.value}` is not `__init__`, which `{info.name}.__init__` never calls",
+                help="call `super().__init__()`",
+                fix=self.fix("write `__init__`", Applicability.SAFE, self.replace(wrong, "__init__")),
+            )
+            return
+        if initializer.named:
+            self.report(
+                initializer.named[0],
+                "`super().__init__` without parentheses calls nothing",
+                help="call it: `super().__init__()`",
+                fix=self.fix("call it", safety, self.insert_after(initializer.named[0], "()")),
+            )
+            return
+        if layer is None and not any(isinstance(entry, ClassInfo) and "forward" in entry.base for entry in info.mro):
+            return
+        text = f"assigning `{self.text(layer)}` raises" if layer is not None else "calling the module raises"
+        self.report(
+            function.name,
+            f"`{info.name}.__init__` never calls `super().__init__()`; {text}",
+            help="call `super().__init__()` first",
+            fix=self._insert(info, initializer, safety),
+        )
+
+    def _insert(self, info: ClassInfo, initializer: Initializer, safety: Applicability) -> Repair | None:
+        """A first line that calls it, where all that is above the class takes no arguments."""
+        following = [entry for entry in info.mro if entry is not info]
+        plain = isinstance(following[0], Symbol) and following[0].name in BARE if following else False
+        if not plain or not initializer.body or not isinstance(initializer.body[0], cst.BaseStatement):
+            return None
+        line = self.insert_line(initializer.body[0], "super().__init__()")
+        return self.fix("call `super().__init__()`", safety, line)
+
+    def _check_call(self, info: ClassInfo, initializer: Initializer, call: cst.Call) -> bool:
+        assert isinstance(call.func, cst.Attribute)
+        owner = super_call(call.func)
+        if owner is None:
+            return False
+        after = self._other(info, owner)
+        if after is not None and len(initializer.calls) == 1:
+            name = self.text(owner.args[0].value)
+            text = (
+                f"`super({name}, ...)` skips `{name}.__init__`"
+                if isinstance(after, Symbol)
+                else f"`{info.name}` does not derive from `{name}`: `super({name}, ...)` raises"
+            )
+            bare = self.replace(owner, "super()")
+            self.report(
+                owner,
+                text,
+                help="write `super()`",
+                fix=self.fix("write `super()`", Applicability.SAFE, bare) if isinstance(after, ClassInfo) else None,
+            )
+            return True
+        first = call.args[0] if call.args else None
+        if first is None or first.star or first.keyword is not None or not self._is_bare(info):
+            return False
+        if isinstance(first.value, cst.Name) and first.value.value == initializer.receiver:
+            alone = self.fix("leave it out", Applicability.SAFE, self.replace(call, f"{self.text(call.func)}()"))
+            self.report(
+                call,
+                "`super()` passes the object itself; here it is given twice",
+                help="`super().__init__()`",
+                fix=alone if len(call.args) == 1 else None,
+            )
+            return True
+        return False
+
+    def _other(self, info: ClassInfo, owner: cst.Call) -> Value | None:
+        """The class of `super(Class, self)` that is not one of the object's own, or is `nn.Module` itself."""
+        if len(owner.args) != 2 or any(arg.star or arg.keyword is not None for arg in owner.args):
+            return None
+        values = self.model.values(owner.args[0].value)
+        if len(values) != 1:
+            return None
+        after = values[0]
+        if isinstance(after, ClassInfo):
+            names = {getattr(entry, "name", "") for entry in info.mro}
+            if after in info.mro or after.name in names or info in after.mro or after.is_local:
+                return None
+            return after
+        last = info.mro[-1]
+        return after if isinstance(after, Symbol) and after.name == MODULE and last == after else None
+
+    @staticmethod
+    def _is_bare(info: ClassInfo) -> bool:
+        """Whether the `__init__` above that of a class is that of `nn.Module`."""
+        for entry in info.mro[1:]:
+            if isinstance(entry, ClassInfo):
+                if "__init__" in entry.base:
+                    return False
+            else:
+                return isinstance(entry, Symbol) and entry.name == MODULE
+        return False
+
+    def _is_registered(self, info: ClassInfo, target: cst.Attribute, value: cst.BaseExpression) -> bool:
+        """Whether an assignment, or a call of a method, needs what `nn.Module.__init__` makes."""
+        name = target.attr.value
+        if isinstance(value, cst.Call) and value.func is target:
+            return name in REGISTERING and not any(isinstance(e, ClassInfo) and name in e.base for e in info.mro)
+        if any(isinstance(entry, ClassInfo) and isinstance(entry.base.get(name), FunctionRef) for entry in info.mro):
+            return False
+        values = self.model.values(value)
+        if values and all(isinstance(each, Instance) and is_module(each) for each in values):
+            return True
+        return any(call.name in PARAMETERS for call in self.model.calls(value))

@@ -1,0 +1,121 @@
+"""Where `squeeze()` without a dimension takes away the batch as well, if that has one sample."""
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import libcst as cst
+
+from torchlint.semantic.lengths import known_length
+from torchlint.semantic.loaders import DATA_LOADER, argument
+from torchlint.semantic.shapes import Shape
+from torchlint.semantic.values import TRUE, Const, Instance, Origin, Tensor, Value
+
+if TYPE_CHECKING:
+    from torchlint.semantic.facts import Call
+    from torchlint.semantic.model import Model
+
+# Functions that give a tensor of the same shape.
+_UNARY = frozenset({"sigmoid", "float", "double", "tanh", "relu", "clamp", "to", "exp", "log_softmax", "softmax", "cuda"})
+_MAX_STEPS = 4
+_TENSOR_DATASET = "torch.utils.data.TensorDataset"
+
+
+class Dropped(NamedTuple):
+    """A call of `squeeze()`: where, and the shape that it is given where the linted file shows it."""
+
+    origin: Origin
+    shape: Shape | None
+
+
+def squeezed(model: "Model", value: Value | None) -> Dropped | None:
+    """The call of `squeeze()` that a tensor comes from, through functions that keep its shape."""
+    for _ in range(_MAX_STEPS):
+        if not isinstance(value, Tensor) or value.origin is None:
+            return None
+        node = value.origin.node
+        if _is_bare_squeeze(node):
+            calls = model.calls(node) if value.origin.unit is model.unit else ()
+            given = _subject(calls[0]) if calls else None
+            return Dropped(value.origin, given.shape if isinstance(given, Tensor) else None)
+        if value.origin.unit is not model.unit:
+            return None
+        call = next((call for call in model.calls(node) if call.name), None)
+        if call is None or (call.name or "").rpartition(".")[2] not in _UNARY:
+            return None
+        value = _subject(call)
+    return None
+
+
+def _subject(call: "Call") -> Value | None:
+    if call.receiver is not None and not isinstance(call.receiver, Instance):
+        return call.receiver
+    return call.argument(0, "input")
+
+
+def _is_bare_squeeze(node: cst.CSTNode) -> bool:
+    """`x.squeeze()` or `torch.squeeze(x)`"""
+    if not isinstance(node, cst.Call) or not isinstance(node.func, cst.Attribute) or node.func.attr.value != "squeeze":
+        return False
+    of_torch = isinstance(node.func.value, cst.Name) and node.func.value.value == "torch"
+    return len(node.args) == (1 if of_torch else 0)
+
+
+def drops_batch(shape: Shape | None) -> bool:
+    """Whether a shape is that of a batch with a last dimension of 1, where the batch may be of one sample."""
+    if shape is None or not shape.dims or shape.dims[-1] != 1 or not isinstance(shape.dims[-1], int):
+        return False
+    first = shape.settled.dims[0] if not shape.settled.open else None
+    return not isinstance(first, int) and (shape.open or len(shape.dims) > 1)
+
+
+def may_be_single(model: "Model", call: "Call") -> bool:
+    """Whether a call runs for each batch of a loop whose last batch may be of one sample."""
+    loops = {id(loop.iter): loop for loop in call.loops if isinstance(loop, cst.For)}
+    if not loops:
+        return False
+    loaders = [event.subject for event in model.events if event.kind == "iterate" and id(event.node) in loops]
+    if loaders:
+        return all(_may_be_single(model, loader) for loader in loaders)
+    innermost = next(loop for loop in reversed(call.loops) if isinstance(loop, cst.For))
+    return _goes_over_batches(model, innermost)
+
+
+def _may_be_single(model: "Model", loader: Value) -> bool:
+    if not isinstance(loader, Instance) or loader.symbol != DATA_LOADER:
+        return False
+    size, last = argument(loader, loader.arguments, "batch_size"), argument(loader, loader.arguments, "drop_last")
+    if last is not None and (last == TRUE or not isinstance(last, Const)):
+        return False
+    if argument(loader, loader.arguments, "batch_sampler") is not None or not loader.arguments.complete:
+        return False
+    dataset = argument(loader, loader.arguments, "dataset")
+    length = _length(model, dataset) if dataset is not None else None
+    if isinstance(size, Const) and type(size.value) is int and size.value > 0 and length is not None:
+        return length % size.value == 1 or size.value == 1
+    return True
+
+
+def _length(model: "Model", dataset: Value) -> int | None:
+    if isinstance(dataset, Instance) and dataset.symbol == _TENSOR_DATASET and dataset.arguments.positional:
+        first = dataset.arguments.positional[0]
+        shape = first.shape if isinstance(first, Tensor) else None
+        rows = shape.dims[0] if shape is not None and not shape.open and shape.dims else None
+        return int(rows) if isinstance(rows, int) else None
+    return known_length(model, dataset)
+
+
+def _goes_over_batches(model: "Model", loop: cst.For) -> bool:
+    """Whether a loop over something unknown goes by the names of batches: `for x, y in loader`."""
+    node: cst.CSTNode = loop.iter
+    while isinstance(node, cst.Call) and node.args:
+        node = node.args[0].value
+    name = node.attr if isinstance(node, cst.Attribute) else node
+    return isinstance(name, cst.Name) and any(word in name.value.lower() for word in ("loader", "iterator", "_dl"))
+
+
+def follows(model: "Model", value: Value | None) -> bool:
+    """Whether a target may have lost its batch in the same way, or takes its shape from the output."""
+    if not isinstance(value, Tensor) or value.batch:
+        return False
+    if value.shape is not None and value.shape.rank == 1:
+        return value.origin is not None and squeezed(model, value) is not None
+    return True

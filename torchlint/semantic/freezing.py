@@ -1,0 +1,142 @@
+"""What `requires_grad` is set of, where values do not tell: by the loop, the class and the uses around it."""
+
+import re
+from typing import NamedTuple
+
+import libcst as cst
+
+from torchlint.semantic.enclosing import enclosing
+from torchlint.semantic.flow import dotted
+from torchlint.semantic.members import is_member, receiver_name
+from torchlint.semantic.parts import nodes_in
+from torchlint.semantic.values import ClassInfo
+
+FLAG, METHOD = "requires_grad", "requires_grad_"
+# `require_grad`, `required_grad`, `requires_grads`, `requires_gard`, `requiresGrad` ...
+_LIKE_FLAG = re.compile(r"_*req\w{2,6}g\w{2,7}", re.IGNORECASE)
+# Methods that modules have, and tensors have not.
+_OF_MODULES = frozenset({
+    "parameters", "named_parameters", "children", "named_children", "modules", "named_modules", "eval", "train",
+    "state_dict", "load_state_dict", "zero_grad",
+})  # fmt: skip
+# What iterating over the results of these methods gives; of pairs, the second part.
+_ELEMENTS = {
+    "parameters": "parameter", "named_parameters": "parameter", "children": "module", "named_children": "module",
+    "modules": "module", "named_modules": "module",
+}  # fmt: skip
+# What gives the elements of its first argument.
+_PASSING = frozenset({"list", "tuple", "reversed", "iter"})
+# Names that nobody gives to a tensor, as variables and as attributes.
+_MODULE_NAME = re.compile(
+    r"(\w+_)?(model|net|network|backbone|encoder|decoder|generator|discriminator|unet|vae|bert|resnet\d*|vgg\d*)|net[GD]",
+    re.IGNORECASE,
+)
+_LAYER_NAME = re.compile(r"(fc|layer|conv|bn)\d*|(\w+_)?classifier", re.IGNORECASE)
+# Objects that hold settings, under any names.
+_SETTINGS = re.compile(r"cfg|conf|args|opt(ion)?s?$|params|settings|spec", re.IGNORECASE)
+
+
+class Element(NamedTuple):
+    """What a loop variable is: a `parameter`, a `module`, or an `entry` of a state dict; `pair`: with its name."""
+
+    kind: str
+    pair: bool
+
+
+def is_like_flag(name: str) -> bool:
+    """Whether a name is `requires_grad` misspelled."""
+    return name not in (FLAG, METHOD) and _LIKE_FLAG.fullmatch(name) is not None
+
+
+def loop_element(root: cst.Module, variable: cst.Name) -> Element | None:
+    """What a variable is by the innermost loop around a place that binds it."""
+    for outer in reversed(enclosing(root, variable)):
+        if not isinstance(outer, cst.For):
+            continue
+        target = outer.target
+        if isinstance(target, cst.Name) and target.value == variable.value:
+            return _element(outer.iter)
+        if isinstance(target, cst.Tuple):
+            inner = [element.value for element in target.elements]
+            if isinstance(inner[-1], cst.Name) and inner[-1].value == variable.value and len(inner) == 2:
+                source = outer.iter
+                if isinstance(source, cst.Call) and dotted(source.func) == "enumerate" and source.args:
+                    return _element(source.args[0].value)
+                found = _element(source)
+                return Element(found.kind, False) if found is not None and found.pair else None
+    return None
+
+
+def _element(source: cst.BaseExpression) -> Element | None:
+    while True:
+        if isinstance(source, cst.Subscript):
+            source = source.value
+        elif isinstance(source, cst.Call) and dotted(source.func) in _PASSING and len(source.args) == 1:
+            source = source.args[0].value
+        else:
+            break
+    if not isinstance(source, cst.Call) or not isinstance(source.func, cst.Attribute):
+        return None
+    method, owner = source.func.attr.value, source.func.value
+    if method in _ELEMENTS:
+        return Element(_ELEMENTS[method], method.startswith("named_"))
+    if method in ("items", "values") and not source.args and isinstance(owner, cst.Call) and not owner.args:
+        if isinstance(owner.func, cst.Attribute) and owner.func.attr.value == "state_dict":
+            return Element("entry", method == "items")
+    return None
+
+
+def is_used_as_module(root: cst.Module, target: cst.BaseExpression) -> bool:
+    """Whether the code around calls `self.net(x)`, `self.net.parameters()` and the like of what a target names."""
+    name = dotted(target)
+    if not name:
+        return False
+    around = enclosing(root, target)
+    wanted = cst.ClassDef if name.startswith("self.") else cst.FunctionDef
+    scope = next((outer for outer in reversed(around) if isinstance(outer, wanted)), root)
+    found = False
+    for node in nodes_in(scope):
+        if type(node) is cst.Call and type(node.func) in (cst.Name, cst.Attribute):
+            called = dotted(node.func)
+            if called in ("isinstance", "hasattr") and node.args and dotted(node.args[0].value) == name:
+                # It may be one thing or another.
+                return False
+            owner, _, method = called.rpartition(".")
+            found = found or called == name or (owner == name and method in _OF_MODULES)
+    return found
+
+
+def is_named_as_module(target: cst.BaseExpression) -> bool:
+    """Whether a name plainly says that it is a module: `self.backbone`, `text_encoder`, `model.fc`."""
+    *owners, last = dotted(target).split(".")
+    if isinstance(target, cst.Attribute):
+        owners, last = owners or ["..."], target.attr.value
+    if any(map(_SETTINGS.search, (*owners, last))):
+        return False
+    return _MODULE_NAME.fullmatch(last) is not None or (bool(owners) and _LAYER_NAME.fullmatch(last) is not None)
+
+
+def is_read(root: cst.Module, name: str) -> bool:
+    """Whether a file reads an attribute of this name, or has a variable or argument of it."""
+    written: set[cst.CSTNode] = set()
+    found: set[cst.CSTNode] = set()
+    for node in nodes_in(root):
+        if isinstance(node, cst.AssignTarget) and isinstance(node.target, cst.Attribute):
+            written.add(node.target.attr)
+        elif isinstance(node, cst.Name) and node.value == name:
+            found.add(node)
+    return bool(found - written)
+
+
+def has_own(info: ClassInfo, name: str) -> bool:
+    """Whether a class of the project, or one that it derives from, has an attribute of this name itself."""
+    for entry in info.mro:
+        if isinstance(entry, ClassInfo):
+            if name in entry.base:
+                return True
+            for method in entry.node.body.body:
+                if isinstance(method, cst.FunctionDef):
+                    receiver = receiver_name(method)
+                    if any(is_member(node, receiver) and node.attr.value == name for node in nodes_in(method)):
+                        return True
+    return False

@@ -1,0 +1,169 @@
+"""Layers and parameters that `forward` makes anew at each call."""
+
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, NamedTuple
+
+import libcst as cst
+
+from torchlint.semantic.enclosing import is_tried
+from torchlint.semantic.flow import dotted, own_nodes
+from torchlint.semantic.instances import CONTAINERS, WRAPPERS, is_module, is_module_class
+from torchlint.semantic.knowledge import module_class
+from torchlint.semantic.modes import mode_layers
+from torchlint.semantic.parametrised import is_parametrised
+from torchlint.semantic.parts import parts
+from torchlint.semantic.values import Const, FunctionInfo, Instance, Tri
+
+if TYPE_CHECKING:
+    from torchlint.semantic.facts import Call
+    from torchlint.semantic.model import Model
+
+PARAMETER = "torch.nn.Parameter"
+# Functions that make what is kept, on the way from `forward`.
+_MAKING = re.compile(
+    r"(^|_)(init|initiali[sz]e|build|reset|setup|lazy|create|make|get|set|update|load|clone|copy)(_|$)"
+)
+_SAMPLING = re.compile(r"mc_|monte|mcdrop|uncertain|stochastic|bayes", re.IGNORECASE)
+# What is done to a layer that keeps its new weights.
+_PLAIN_USES = frozenset({"to", "cuda", "cpu", "float", "half", "double", "type", "forward"})
+
+
+class Fresh(NamedTuple):
+    """A construction in `forward`: what is made is a `layer`, a `mode` (a layer without parameters that depends on
+    the mode) or a `parameter`."""
+
+    call: "Call"
+    kind: str
+    forward: FunctionInfo
+
+
+def fresh_layers(model: "Model") -> Iterator[Fresh]:
+    """What this file makes anew in `forward` and uses there, or keeps in place of what it was."""
+    seen: dict[int, Fresh | None] = {}
+    used: set[Instance] | None = None
+    # Those that train what they make.
+    training = {function for event in model.events if event.kind == "backward" for function in event.active}
+    for call in _constructions(model):
+        forward = _forward(call)
+        if forward is None:
+            if len(call.stack) > len(call.active):
+                # Made elsewhere too, where it may well be right; nothing in this file calls the others.
+                seen[id(call.node)] = None
+            continue
+        if id(call.node) in seen:
+            continue
+        if used is None:
+            used = {each.callee for each in model.all_calls if isinstance(each.callee, Instance)}
+        kind = _kind(model, call) if forward not in training else None
+        if kind is None or not _is_used(model, call, used) or not _is_always(model, call, kind):
+            seen[id(call.node)] = None
+            continue
+        seen[id(call.node)] = Fresh(call, kind, forward)
+    made = [found for found in seen.values() if found is not None]
+    inner = {id(value) for found in made for value in (*found.call.arguments.positional, *found.call.arguments.tail)}
+    yield from (found for found in made if id(found.call.result) not in inner)
+
+
+def _constructions(model: "Model") -> Iterator["Call"]:
+    names = [name for name in model.called if name == PARAMETER or name in CONTAINERS or _is_layer(name)]
+    yield from model.calls_of(*names)
+    if any(is_module_class(info) is Tri.YES for info in model.classes):
+        for call in model.all_calls:
+            if call.name is None and isinstance(call.result, Instance) and call.result.info is call.callee:
+                if is_module(call.result):
+                    yield call
+
+
+def _is_layer(name: str) -> bool:
+    known = module_class(name) if name.startswith("torch.nn.") else None
+    return known is not None and not known.is_loss and name not in WRAPPERS
+
+
+def _forward(call: "Call") -> FunctionInfo | None:
+    """The `forward` of a module that leads to a call; None where something else that makes modules stands between."""
+    for index, function in enumerate(call.active):
+        if function.name == "forward" and function.owner is not None and is_module_class(function.owner) is Tri.YES:
+            between = call.active[index + 1 :]
+            if any(inner.name == "__init__" or _MAKING.search(inner.name) for inner in between):
+                return None
+            return function
+    return None
+
+
+def _kind(model: "Model", call: "Call") -> str | None:
+    if call.name == PARAMETER:
+        wanted = call.argument(1, "requires_grad")
+        if (wanted is None or wanted == Const(True)) and call.grad is not Tri.NO:
+            return "parameter"
+        return None
+    made = call.result
+    if not isinstance(made, Instance):
+        return None
+    if is_parametrised(model, made):
+        return "layer"
+    if mode_layers(model, made) is Tri.YES and made.arguments.get(None, "track_running_stats") != Const(False):
+        return "mode"
+    return None
+
+
+def _is_used(model: "Model", call: "Call", used: set[Instance]) -> bool:
+    """Whether a layer is called, or takes the place of what an attribute held; how its weights come about is its own
+    affair where anything else is done to it."""
+    function = call.active[-1].node
+    target = model.assigned_to(call.node)
+    if call.name == PARAMETER:
+        return isinstance(target, cst.Name) and not _is_trained(function)
+    if isinstance(target, cst.Attribute):
+        return True
+    if call.result not in used:
+        return False
+    if isinstance(target, cst.Name) and isinstance(function, cst.FunctionDef):
+        for node in own_nodes(function):
+            if isinstance(node, cst.Attribute) and dotted(node.value) == target.value:
+                if node.attr.value not in _PLAIN_USES:
+                    return False
+            elif isinstance(node, cst.Return) and node.value is not None and dotted(node.value) == target.value:
+                return False
+    return True
+
+
+def _is_trained(function: cst.FunctionDef | cst.Lambda) -> bool:
+    """Whether a function computes gradients itself, as one that searches for an input does."""
+    if not isinstance(function, cst.FunctionDef):
+        return True
+    return any(isinstance(node, cst.Attribute) and node.attr.value in _SEARCHING for node in own_nodes(function))
+
+
+_SEARCHING = frozenset({"backward", "grad", "step", "data", "requires_grad", "copy_"})
+
+
+def _is_always(model: "Model", call: "Call", kind: str) -> bool:
+    """Whether each call of `forward` makes it anew: nothing asks whether it is there, or for the mode."""
+    tests = [model.module.code_for_node(test) for test in call.tests] if call.tests else []
+    if kind == "mode" and any("training" in test for test in tests):
+        return False
+    names = (f"{function.name} {function.owner.name if function.owner else ''}" for function in call.active)
+    if any(map(_SAMPLING.search, names)):
+        return False
+    target = model.assigned_to(call.node)
+    if not isinstance(target, cst.Attribute):
+        return True
+    if tests or is_tried(model.module, call.node):
+        return False
+    function = call.active[-1].node
+    name = dotted(target)
+    # `if self.fc is not None: return ...` before it.
+    return isinstance(function, cst.FunctionDef) and not any(
+        isinstance(node, cst.If) and _asks(node.test, name, target.attr.value) for node in own_nodes(function)
+    )
+
+
+def _asks(test: cst.BaseExpression, name: str, attribute: str) -> bool:
+    pending: list[cst.CSTNode] = [test]
+    while pending:
+        node = pending.pop()
+        if dotted(node) == name or (isinstance(node, cst.SimpleString) and attribute in node.value):
+            return True
+        pending.extend(parts(node))
+    return False

@@ -1,0 +1,115 @@
+"""How the `__init__` of a module comes to call that of `nn.Module`, by the syntax of the one function."""
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import libcst as cst
+
+from torchlint.semantic.flow import dotted, own_nodes
+from torchlint.semantic.members import is_member, receiver_name
+from torchlint.semantic.parts import nodes_in
+from torchlint.semantic.values import ClassInfo, FunctionInfo, FunctionRef
+
+# What else may make an object complete.
+_OTHER_WAYS = frozenset(
+    {"__init__", "__post_init__", "__setstate__", "__dict__", "__new__", "__class__", "exec", "eval"}
+)
+# `_init_`, `__int__`, `__init`, `init`, `__inti__` ...
+_MISSPELLED = re.compile(r"(?!__init__$)_*(init|int|inti|ini|intit|nit)_*")
+
+
+class Initializer(NamedTuple):
+    """A module's own `__init__`.
+
+    Attributes:
+        function: the function.
+        calls: the calls of an `__init__` in it, of whatever.
+        named: `super().__init__` as statements, without parentheses.
+        misspelled: attributes such as `super()._init_`.
+        body: its statements, without a docstring.
+    """
+
+    function: FunctionInfo
+    calls: tuple[cst.Call, ...]
+    named: tuple[cst.Attribute, ...]
+    misspelled: tuple[cst.Attribute, ...]
+    body: tuple[cst.CSTNode, ...]
+
+    @property
+    def receiver(self) -> str:
+        """The name of the object, mostly `self`."""
+        node = self.function.node
+        return receiver_name(node) if isinstance(node, cst.FunctionDef) else ""
+
+    def before_call(self) -> Iterator[cst.CSTNode]:
+        """The statements that run before the first one in which an `__init__` is called."""
+        for statement in self.body:
+            if any(node in self.calls for node in nodes_in(statement)):
+                return
+            yield statement
+
+
+def own_initializer(info: ClassInfo) -> Initializer | None:
+    """The `__init__` that a class defines, if it is a plain function that takes its object."""
+    held = info.base.get("__init__")
+    if not isinstance(held, FunctionRef) or held.info.owner is not info or held.info.decorators:
+        return None
+    function = held.info.node
+    if not isinstance(function, cst.FunctionDef) or not isinstance(function.body, cst.IndentedBlock):
+        return None
+    if not receiver_name(function):
+        return None
+    calls = []
+    named = []
+    misspelled = []
+    for node in own_nodes(function):
+        if isinstance(node, cst.Attribute) and super_call(node) is not None and _MISSPELLED.fullmatch(node.attr.value):
+            misspelled.append(node)
+        if isinstance(node, cst.Call) and isinstance(node.func, cst.Attribute) and node.func.attr.value == "__init__":
+            calls.append(node)
+        elif isinstance(node, cst.Expr) and isinstance(node.value, cst.Attribute):
+            if node.value.attr.value == "__init__" and super_call(node.value) is not None:
+                named.append(node.value)
+    body = list(function.body.body)
+    if body and isinstance(body[0], cst.SimpleStatementLine) and _is_text(body[0]):
+        del body[0]
+    return Initializer(held.info, tuple(calls), tuple(named), tuple(misspelled), tuple(body))
+
+
+def super_call(node: cst.Attribute) -> cst.Call | None:
+    """The `super()` or `super(Class, self)` that an attribute is looked up on."""
+    owner = node.value
+    return owner if isinstance(owner, cst.Call) and dotted(owner.func) == "super" else None
+
+
+def may_complete(info: ClassInfo, function: FunctionInfo, but: tuple[cst.CSTNode, ...] = ()) -> bool:
+    """Whether anything in a class, the nodes `but` left out, may call `Module.__init__` or stand in for it."""
+    for node in nodes_in(info.node):
+        if isinstance(node, (cst.Attribute, cst.Name)) and node not in but:
+            name = node.attr.value if isinstance(node, cst.Attribute) else node.value
+            if name in _OTHER_WAYS and node is not getattr(function.node, "name", None):
+                if not any(isinstance(each, cst.Attribute) and each.attr is node for each in but):
+                    return True
+    return False
+
+
+def set_before(initializer: Initializer) -> Iterator[tuple[cst.Attribute, cst.BaseExpression]]:
+    """What is done to the object under no condition, in order, before an `__init__` is called: the attribute that is
+    assigned and what it is assigned, or the method that is called as a statement and that call."""
+    receiver = initializer.receiver
+    for line in initializer.before_call():
+        for small in line.body if isinstance(line, cst.SimpleStatementLine) else ():
+            if isinstance(small, cst.Assign) or (isinstance(small, cst.AnnAssign) and small.value is not None):
+                targets = [each.target for each in small.targets] if isinstance(small, cst.Assign) else [small.target]
+                for target in targets:
+                    if is_member(target, receiver) and small.value is not None:
+                        yield target, small.value
+            elif isinstance(small, cst.Expr) and isinstance(small.value, cst.Call):
+                if is_member(small.value.func, receiver):
+                    yield small.value.func, small.value
+
+
+def _is_text(line: cst.SimpleStatementLine) -> bool:
+    first = line.body[0]
+    return isinstance(first, cst.Expr) and isinstance(first.value, (cst.SimpleString, cst.ConcatenatedString))

@@ -9,6 +9,8 @@ from torchlint.semantic.registration import PARAMETERS, is_plain_module
 from torchlint.semantic.values import ClassInfo, FunctionRef, Instance, Symbol, Value
 
 REGISTERING = frozenset({"register_buffer", "register_parameter", "register_module", "add_module"})
+# A class with these may make its objects complete in its own way.
+REPLACING = frozenset({"__new__", "__setattr__"})
 BARE = MODULE_CLASSES | {MODULE}
 
 

@@ -50,7 +50,7 @@ class PackPaddedLengths(Rule):
 
     code = "TL523"
     category = Category.SUSPICIOUS
-    fix_safety = Applicability.SAFE
+    fix_safety = Applicability.UNSAFE
     words = ("pack_padded_sequence",)
 
     def leave_Module(self, original_node: cst.Module) -> None:

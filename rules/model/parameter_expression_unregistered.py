@@ -16,8 +16,8 @@ from torchlint.semantic.training import Optimized
 from torchlint.semantic.unregistered import Kept
 from torchlint.semantic.values import ClassInfo, Tensor, Tri
 
-# Words beside an attribute that hand it to an optimizer, or make a parameter of it.
-HANDED = re.compile(r"[Pp]aram|optim|Adam|SGD|register")
+# Words beside an attribute: it is handed to an optimizer or to `autograd.grad`, or becomes a parameter.
+HANDED = re.compile(r"[Pp]aram|optim|Adam|SGD|register|\bgrad\(")
 # A leaf that only makes autograd follow what goes through a checkpoint.
 DUMMY = re.compile(r"dummy|anchor|hook", re.IGNORECASE)
 

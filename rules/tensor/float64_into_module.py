@@ -108,8 +108,9 @@ class Float64IntoModule(Rule):
         if isinstance(written, cst.Call) and isinstance(written.func, cst.Attribute) and not written.args:
             if written.func.attr.value in ENDINGS:
                 kept = written.func.value
-        if not isinstance(kept, (cst.Name, cst.Attribute, cst.Call, cst.Subscript)):
-            return None
-        return self.fix(f"convert it: `.{cast}()`", Applicability.SAFE, self.replace(written, f"{self.text(kept)}.{cast}()"))
+        text = self.text(kept)
+        if not isinstance(kept, (cst.Name, cst.Attribute, cst.Call, cst.Subscript)) and not kept.lpar:
+            text = f"({text})"
+        return self.fix(f"convert it: `.{cast}()`", Applicability.SAFE, self.replace(written, f"{text}.{cast}()"))
 
 

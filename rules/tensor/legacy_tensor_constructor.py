@@ -53,7 +53,7 @@ class LegacyTensorConstructor(Rule):
 
     code = "TL314"
     category = Category.SUSPICIOUS
-    fix_safety = Applicability.SAFE
+    fix_safety = Applicability.UNSAFE
     words = ("Tensor",)
 
     def leave_Module(self, original_node: cst.Module) -> None:

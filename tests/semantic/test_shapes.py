@@ -332,7 +332,7 @@ VALUES = [
     ("torch.from_numpy(df.iloc[:, :-1].values)", Shape((N, None)), None),
     ("torch.from_numpy(np.zeros((4, 2)))", Shape((4, 2)), "float64"),
     ("torch.from_numpy(np.random.randn(4, 2).astype(np.float32)[:, 0])", Shape((4,)), "float32"),
-    ("torch.as_tensor(np.array([[1], [2]])).T", Shape((1, 2)), None),
+    ("torch.as_tensor(np.array([[1], [2]])).T", Shape((1, 2)), "int64"),
     ("torch.tensor([1, 2.0])", Shape((2,)), "float32"),
     ("torch.tensor([[True], [False]])", Shape((2, 1)), "bool"),
     ("torch.tensor(3)", SCALAR, "int64"),
@@ -345,7 +345,7 @@ VALUES = [
     ("nn.functional.one_hot(y, 7)", Shape((N, 7)), "int64"),
     ("y.float().view(-1, 1)", Shape((N, 1)), "float32"),
     ("y[:, None] == y", Shape((N, N)), "bool"),
-    ("nn.Linear(3, 1)(x).squeeze(-1) - y", Shape((N,)), None),
+    ("nn.Linear(3, 1)(x).squeeze(-1) - y", Shape((N,)), "float32"),
     ("nn.DataParallel(nn.MSELoss())(x, x)", None, None),
 ]
 

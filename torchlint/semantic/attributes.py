@@ -350,6 +350,18 @@ def _kept_argument(instance: Instance, symbol: str, name: str) -> Value:
     return value if value is not None else UNKNOWN
 
 
+_CONVOLUTION = ("in_channels", "out_channels")
+_RECURRENT = ("input_size", "hidden_size")
+_KEPT_ARGUMENTS.update({
+    "torch.nn.Linear": ("in_features", "out_features"),
+    "torch.nn.Embedding": ("num_embeddings", "embedding_dim"),
+    **{f"torch.nn.{kind}{rank}d": _CONVOLUTION for kind in ("Conv", "ConvTranspose") for rank in (1, 2, 3)},
+    **{f"torch.nn.BatchNorm{rank}d": ("num_features",) for rank in (1, 2, 3)},
+    **{f"torch.nn.{kind}": _RECURRENT for kind in ("LSTM", "GRU", "RNN", "LSTMCell", "GRUCell", "RNNCell")},
+    "torch.nn.MultiheadAttention": ("embed_dim", "num_heads"),
+})
+
+
 def _class_attribute(machine: "Interpreter", info: ClassInfo, name: str) -> Value:
     found = from_class(machine, info.mro, name, None)
     if found is not None:

@@ -7,9 +7,10 @@ its class says, and those of the project's own datasets are what their `__getite
 from typing import TYPE_CHECKING
 
 from torchlint.semantic import datasets
+from torchlint.semantic.image_sizes import size_after
 from torchlint.semantic.knowledge.vision import PREFIX, dataset_class
 from torchlint.semantic.loaders import DATA_LOADER, argument, loaded
-from torchlint.semantic.shapes import MANY, Dim, Shape
+from torchlint.semantic.shapes import MANY, Dim, Shape, Size
 from torchlint.semantic.transforms import Image, Kind, channels_of, run, steps
 from torchlint.semantic.values import (
     CONTENT,
@@ -128,10 +129,14 @@ def _vision_sample(machine: "Interpreter", dataset: Instance, symbol: str) -> Va
         return UNKNOWN
     image: Value = UNKNOWN
     if transform is not None:
-        after, _ = run(steps(transform, machine.state), Image(Kind.PIL, channels_of(known.mode)))
+        pipeline = steps(transform, machine.state)
+        after, _ = run(pipeline, Image(Kind.PIL, channels_of(known.mode)))
         if after.kind.is_tensor:
             dtype = "uint8" if after.kind is Kind.BYTES else "float32" if after.kind is Kind.FLOAT else None
-            image = Tensor(Tri.NO, Device.CPU, dtype, shape=Shape((None, None, None)))
+            size = size_after(pipeline, known.size[::-1] if known.size is not None else None, machine.state)
+            dims = (after.channels, *(size or (None, None)))
+            sizes = [Size(dim, dataset.origin) if dim is not None else None for dim in dims]
+            image = Tensor(Tri.NO, Device.CPU, dtype, shape=Shape(tuple(sizes)))
     target_transform = arguments.get(None if position is None else position + 1, "target_transform")
     target = Scalar("int") if target_transform is None or target_transform == NONE else UNKNOWN
     return TupleOf((image, target))

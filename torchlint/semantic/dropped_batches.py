@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 
 # Functions that give a tensor of the same shape.
 _UNARY = frozenset({"sigmoid", "float", "double", "tanh", "relu", "clamp", "to", "exp", "log_softmax", "softmax", "cuda"})
+# Functions that make a tensor of whatever size they are told.
+_MADE = frozenset({"full", "ones", "zeros", "view", "reshape", "expand", "new_full", "new_ones", "new_zeros"})
+# The numbers of samples in its parts.
+_SVHN = {"train": 73257, "test": 26032, "extra": 531131}
 _MAX_STEPS = 4
 _TENSOR_DATASET = "torch.utils.data.TensorDataset"
 
@@ -95,6 +99,9 @@ def _may_be_single(model: "Model", loader: Value) -> bool:
 
 
 def _length(model: "Model", dataset: Value) -> int | None:
+    if isinstance(dataset, Instance) and dataset.symbol == "torchvision.datasets.SVHN":
+        split = dataset.arguments.get(1, "split")
+        return _SVHN.get(split.value if isinstance(split, Const) else "train")
     if isinstance(dataset, Instance) and dataset.symbol == _TENSOR_DATASET and dataset.arguments.positional:
         first = dataset.arguments.positional[0]
         shape = first.shape if isinstance(first, Tensor) else None
@@ -117,5 +124,13 @@ def follows(model: "Model", value: Value | None) -> bool:
     if not isinstance(value, Tensor) or value.batch:
         return False
     if value.shape is not None and value.shape.rank == 1:
-        return value.origin is not None and squeezed(model, value) is not None
+        return squeezed(model, value) is not None or _is_made_like(model, value)
     return True
+
+
+def _is_made_like(model: "Model", value: Tensor) -> bool:
+    """Whether a tensor is made here, as `ones_like` makes it, and does not come out of a data set."""
+    if value.origin is None or value.origin.unit is not model.unit:
+        return False
+    names = {(call.name or "").rpartition(".")[2] for call in model.calls(value.origin.node)}
+    return any(name.endswith(("_like", "_as")) or name in _MADE for name in names)

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from torchlint.semantic.misfits import Misfit
     from torchlint.semantic.layer_dtypes import Mismatch
     from torchlint.semantic.module_attributes import Setting
+    from torchlint.semantic.overwritten import Overwritten
     from torchlint.semantic.project import Unit
     from torchlint.semantic.scalars import ScalarUse
     from torchlint.semantic.single_batches import SingleBatch
@@ -206,6 +207,8 @@ class Facts:
         self.dtype_mismatches: list[Mismatch] = []
         # Tensors that modules are given as plain attributes.
         self.kept: list[Kept] = []
+        # Tensors that are written to by operators and by indexing, while autograd may follow them.
+        self.overwritten: list[Overwritten] = []
         # Where the gradient of a tensor that requires grad is asked for: the attribute, the tensor, what is running.
         self.gradients_read: list[tuple[cst.Attribute, Tensor, tuple[FunctionInfo, ...]]] = []
         # Whether any call gives a tuple that something from outside the project returned.
@@ -249,6 +252,7 @@ class Facts:
         self.scalar_uses.clear()
         self.single_batches.clear()
         self.kept.clear()
+        self.overwritten.clear()
         self.gradients_read.clear()
         self.dtype_mismatches.clear()
         self.gradients_asked.clear()

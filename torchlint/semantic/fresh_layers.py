@@ -24,6 +24,8 @@ PARAMETER = "torch.nn.Parameter"
 _MAKING = re.compile(
     r"(^|_)(init|initiali[sz]e|build|reset|setup|lazy|create|make|get|set|update|load|clone|copy)(_|$)"
 )
+# Methods of a module that each pass goes through.
+_PASS = re.compile(r"forward|__call__|encode|decode|(training|validation|test)_step|forward_\w+|\w+_forward")
 _SAMPLING = re.compile(r"mc_|monte|mcdrop|uncertain|stochastic|bayes", re.IGNORECASE)
 # What is done to a layer that keeps its new weights.
 _PLAIN_USES = frozenset({"to", "cuda", "cpu", "float", "half", "double", "type", "forward"})
@@ -83,7 +85,8 @@ def _is_layer(name: str) -> bool:
 def _forward(call: "Call") -> FunctionInfo | None:
     """The `forward` of a module that leads to a call; None where something else that makes modules stands between."""
     for index, function in enumerate(call.active):
-        if function.name == "forward" and function.owner is not None and is_module_class(function.owner) is Tri.YES:
+        owner = function.owner
+        if owner is not None and _PASS.fullmatch(function.name) and is_module_class(owner) is Tri.YES:
             between = call.active[index + 1 :]
             if any(inner.name == "__init__" or _MAKING.search(inner.name) for inner in between):
                 return None

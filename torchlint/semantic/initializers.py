@@ -50,15 +50,31 @@ class Initializer(NamedTuple):
             yield statement
 
 
+def _is_usual(info: ClassInfo, function: cst.FunctionDef) -> bool:
+    """Whether an `__init__` starts with a call of that above it, as nearly all do: a cheap question."""
+    body = function.body
+    for line in body.body[:2] if isinstance(body, cst.IndentedBlock) else ():
+        first = line.body[0] if isinstance(line, cst.SimpleStatementLine) else None
+        call = first.value if isinstance(first, cst.Expr) else None
+        if not isinstance(call, cst.Call):
+            continue
+        above = super_call(call.func) if isinstance(call.func, cst.Attribute) else None
+        if above is None or call.func.attr.value != "__init__":  # type: ignore[attr-defined]
+            return False
+        named = not above.args or dotted(above.args[0].value) == info.name
+        return named and (not call.args or dotted(call.args[0].value) != receiver_name(function))
+    return False
+
+
 def own_initializer(info: ClassInfo) -> Initializer | None:
-    """The `__init__` that a class defines, if it is a plain function that takes its object."""
+    """The `__init__` that a class defines, if it is a plain function that takes its object, and not the usual one."""
     held = info.base.get("__init__")
     if not isinstance(held, FunctionRef) or held.info.owner is not info or held.info.decorators:
         return None
     function = held.info.node
     if not isinstance(function, cst.FunctionDef) or not isinstance(function.body, cst.IndentedBlock):
         return None
-    if not receiver_name(function):
+    if not receiver_name(function) or _is_usual(info, function):
         return None
     calls = []
     named = []

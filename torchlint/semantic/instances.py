@@ -184,14 +184,15 @@ def allocate(
     machine: "Interpreter", node: cst.CSTNode, info: ClassInfo | None, symbol: str | None, arguments: Arguments
 ) -> Instance:
     """The object that a place makes: one for each activation of the function around it."""
-    known = machine.frame.allocations.get(id(node))
+    place = machine.made_at(node)
+    known = machine.frame.allocations.get(place)
     if isinstance(known, Instance) and known.info is info and known.symbol == symbol:
         known.arguments = arguments
         return known
     instance = Instance(info, symbol, arguments, machine.here(node))
     instance.base[FROZEN] = NOT_FROZEN
     instance.base[DEVICE] = ON_CPU
-    machine.frame.allocations[id(node)] = instance
+    machine.frame.allocations[place] = instance
     return instance
 
 

@@ -6,18 +6,19 @@ fact is recorded once for each context in which its node ran. Branches join, loo
 """
 
 import builtins
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
 import libcst as cst
 
-from torchlint.semantic import attributes, calls, datasets, instances, misfits, names, objects, scalars, stretches, training
-from torchlint.semantic.facts import Event, Facts
+from torchlint.semantic import attributes, calls, datasets, instances, misfits, names, objects, rounds, scalars, stretches, training
+from torchlint.semantic.facts import Call, Event, Facts
 from torchlint.semantic.flow import dotted
 from torchlint.semantic.knowledge import canonical, exports
+from torchlint.semantic.knowledge.modules import run_uncalled_chains
 from torchlint.semantic.loaders import is_loader
 from torchlint.semantic.project import Imported, Project, Unit
-from torchlint.semantic.state import State
+from torchlint.semantic.state import State, rebased
 from torchlint.semantic.values import (
     CONTENT,
     FALSE,
@@ -114,6 +115,12 @@ class Interpreter:
         # The passes through the loops around what is running, one number for each.
         self.turns: tuple[int, ...] = ()
         self.turn = 0
+        # Which rounds of loops that run once for each item these are, and how many more there may be.
+        self.round: tuple[int, ...] = ()
+        self.rounds_left = rounds.MAX_TOTAL
+        # Each `nn.Sequential` that nothing has called so far, and the call that made it.
+        self.uncalled_chains: dict[Instance, Call] = {}
+        self.building: dict[int, tuple[bool, bool]] = {}
         # In the second run of a loop.
         self.again = False
         self.active: tuple[FunctionInfo, ...] = ()
@@ -173,6 +180,14 @@ class Interpreter:
     def here(self, node: cst.CSTNode) -> Origin:
         """A node of the file that is running, as an origin."""
         return Origin(node, self.unit)
+
+    def made_at(self, node: cst.CSTNode) -> Hashable:
+        """What tells apart the objects that the places of an activation make."""
+        return (id(node), *self.round) if self.round else id(node)
+
+    def truth(self, test: cst.BaseExpression) -> bool | None:
+        """Whether a condition certainly holds, or does not."""
+        return truth_of(self.eval(test))
 
     def symbol(self, node: cst.CSTNode) -> str:
         """A symbol for a size that something here has, and of which nothing else is known."""
@@ -307,7 +322,7 @@ class Interpreter:
 
     def _return(self, node: cst.Return) -> None:
         value = self.eval(node.value) if node.value is not None else NONE
-        self.returns.append((_rebased(self.state, self.call_base), value))
+        self.returns.append((rebased(self.state, self.call_base), value))
         self.state.dead = True
 
     def _raise(self, node: cst.Raise) -> None:
@@ -316,11 +331,11 @@ class Interpreter:
         self.state.dead = True
 
     def _break(self, node: cst.Break) -> None:
-        self.breaks.append(_rebased(self.state, self.loop_base))
+        self.breaks.append(rebased(self.state, self.loop_base))
         self.state.dead = True
 
     def _continue(self, node: cst.Continue) -> None:
-        self.continues.append(_rebased(self.state, self.loop_base))
+        self.continues.append(rebased(self.state, self.loop_base))
         self.state.dead = True
 
     def _assert(self, node: cst.Assert) -> None:
@@ -431,7 +446,7 @@ class Interpreter:
             enter()
             self._block(node.body)
             turns = [state for state in (*self.continues, turn) if not state.dead]
-            exits.extend(_rebased(state, outer) for state in self.breaks)
+            exits.extend(rebased(state, outer) for state in self.breaks)
             self.breaks = []
             if not turns and self.facts is not None:
                 self.facts.left.add(self.turn)
@@ -444,7 +459,7 @@ class Interpreter:
             head.absorb((*turns, State(head)), widen=True)
         self.again = outer_again
         if not endless:
-            exits.extend(_rebased(state, outer) for state in turns)
+            exits.extend(rebased(state, outer) for state in turns)
         self.breaks, self.continues, self.loops, self.loop_base, self.turns = kept
         self.state = outer
         if exits:
@@ -454,8 +469,12 @@ class Interpreter:
 
     def _for(self, node: cst.For) -> None:
         iterable = self.eval(node.iter)
-        element = objects.iterate(self, iterable, node.iter)
-        self._loop(node, lambda: self.bind(node.target, element))
+        items = rounds.known_items(self, node, iterable) if self.active else None
+        if items is not None:
+            rounds.run(self, node, items)
+        else:
+            element = objects.iterate(self, iterable, node.iter)
+            self._loop(node, lambda: self.bind(node.target, element))
         if node.orelse is not None and not self.state.dead:
             with self.layer() as layer:
                 self._block(node.orelse.body)
@@ -995,17 +1014,19 @@ class Interpreter:
 
     def allocate_list(self, node: cst.CSTNode, content: Items) -> ListRef:
         """The list made at a node, with this content now."""
-        cell = self.frame.allocations.get(id(node))
+        place = self.made_at(node)
+        cell = self.frame.allocations.get(place)
         if not isinstance(cell, ListRef):
-            cell = self.frame.allocations[id(node)] = ListRef(content, self.here(node))
+            cell = self.frame.allocations[place] = ListRef(content, self.here(node))
         self.state.set(cell, CONTENT, content)
         return cell
 
     def allocate_dict(self, node: cst.CSTNode, content: Entries) -> DictRef:
         """The dict made at a node, with this content now."""
-        cell = self.frame.allocations.get(id(node))
+        place = self.made_at(node)
+        cell = self.frame.allocations.get(place)
         if not isinstance(cell, DictRef):
-            cell = self.frame.allocations[id(node)] = DictRef(content, self.here(node))
+            cell = self.frame.allocations[place] = DictRef(content, self.here(node))
         self.state.set(cell, CONTENT, content)
         return cell
 
@@ -1051,7 +1072,7 @@ class Interpreter:
         return element
 
     def _list_comp(self, node: cst.ListComp) -> Value:
-        items = self._computed_numbers(node)
+        items = self._computed_numbers(node) or rounds.listed(self, node)
         if items is not None:
             return self.allocate_list(node, Items(items))
         element = self._comprehension(node, node.for_in, lambda: self.eval(node.elt))
@@ -1228,6 +1249,7 @@ def interpret(unit: Unit, project: Project | None) -> Facts:
     machine.run_module()
     machine.run_uncalled()
     machine.run_workers()
+    run_uncalled_chains(machine)
     facts.end = machine.state
     return facts
 
@@ -1240,19 +1262,6 @@ def truth_of(value: Value) -> bool | None:
     if kind is FunctionRef or kind is ClassInfo or (kind is Instance and instances.is_module(value)):
         return True
     return None
-
-
-def _rebased(state: State, base: State) -> State:
-    """What has been written since `base`, as one layer over it; later writes do not change it."""
-    chain = []
-    current: State | None = state
-    while current is not None and current is not base:
-        chain.append(current)
-        current = current.parent
-    flat = State(base)
-    for layer in reversed(chain):
-        flat.writes.update(layer.writes)
-    return flat
 
 
 _FAILURES = ("RuntimeError", "TypeError", "AttributeError", "IndexError", "Exception", "BaseException")

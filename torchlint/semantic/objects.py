@@ -19,6 +19,7 @@ from torchlint.semantic.instances import (
 )
 from torchlint.semantic.layouts import CONTIGUOUS, Layout
 from torchlint.semantic.loaders import is_loader
+from torchlint.semantic.overwritten import note_overwritten
 from torchlint.semantic.promotion import arithmetic, array_arithmetic, default_float
 from torchlint.semantic.tensor_numbers import combined
 from torchlint.semantic.values import (
@@ -202,7 +203,7 @@ def item(machine: "Interpreter", value: Value, indexes: list[Value], node: cst.C
     if isinstance(value, Method) and value.name in tables.LOCATORS:
         return tables.located(machine, value, indexes, node)
     if isinstance(value, Iterated):
-        return value.element
+        return value if indexes and is_slice(indexes[0]) else value.element
     return UNKNOWN
 
 
@@ -309,6 +310,7 @@ def set_item(machine: "Interpreter", owner: Value, target: cst.Subscript, value:
         training.written_to(machine, target, target.value, owner)
     elif isinstance(owner, Tensor) and isinstance(target.value, (cst.Name, cst.Attribute)):
         training.written_to(machine, target, target.value, owner)
+        note_overwritten(machine, target, owner)
         written = as_tensor(machine, value)
         grad = owner.grad
         if grad is Tri.NO and machine.grad_mode() is not Tri.NO and not isinstance(value, (Const, Scalar, Array)):
@@ -549,8 +551,10 @@ def binary(machine: "Interpreter", left: Value, operator: str, right: Value, nod
             return Scalar("str")
         if kinds == {"cpus", "int"} and operator in ("Add", "Multiply") and _is_positive(left) and _is_positive(right):
             return Scalar("cpus", machine.here(node))
-        numbers = {"int", "float", "number", "bool", "cpus"}
-        return Scalar("number", machine.here(node)) if kinds <= numbers else UNKNOWN
+        if any(isinstance(side, Scalar) and side.kind == "bool" for side in (left, right)):
+            # What a comparison of something unknown gives may be a tensor as well.
+            return UNKNOWN
+        return Scalar("number", machine.here(node)) if kinds <= {"int", "float", "number", "bool", "cpus"} else UNKNOWN
     if operator == "Add" and is_dataset(left) and is_dataset(right):
         joined = Arguments((TupleOf((left, right)),))
         return allocate(machine, node, None, "torch.utils.data.ConcatDataset", joined)
@@ -650,6 +654,8 @@ def _concatenated(machine: "Interpreter", left: Value, right: Value, node: cst.C
 
 def augmented(machine: "Interpreter", left: Value, operator: str, right: Value, node: cst.AugAssign) -> Value:
     """`left <operator>= right`"""
+    if type(left) is Tensor and operator != "MatrixMultiplyAssign":
+        note_overwritten(machine, node, left)
     operator = operator.removesuffix("Assign")
     if isinstance(left, ListRef) and operator == "Add":
         result = _concatenated(machine, left, right, node)

@@ -23,6 +23,7 @@ from torchlint.semantic.values import (
     Items,
     Iterated,
     ListRef,
+    OneOf,
     Starred,
     Tensor,
     Tri,
@@ -83,27 +84,56 @@ def is_plain_module(info: ClassInfo) -> bool:
 
 def unregistered(model: "Model") -> Iterator[Unregistered]:
     """What this file's modules hold in plain containers only, whatever led to it."""
-    settings = [setting for setting in model.facts.settings if isinstance(setting.value, (ListRef, DictRef, TupleOf))]
-    owners = [
-        setting for setting in settings if isinstance(setting.owner, Instance) and _leaves_to_torch(setting.owner)
-    ]
+    kept: dict[ClassInfo, bool] = {}
+    owners = []
+    for setting in model.facts.settings:
+        info = setting.owner.info if isinstance(setting.owner, Instance) else None
+        if info is None or not _may_hold(setting):
+            continue
+        if info not in kept:
+            kept[info] = _leaves_to_torch(info)
+        if kept[info]:
+            owners.append(setting)
     if not owners:
         return
     holders = _Holders(model)
     by_target: dict[int, list[Setting]] = {}
     for setting in owners:
         by_target.setdefault(id(setting.target), []).append(setting)
+    seen: set[int] = set()
     for group in by_target.values():
         found = [holders.judged(setting) for setting in group]
         bad = [verdict for verdict in found if isinstance(verdict, Unregistered)]
         # `False`: in this context they are registered, or left to their author.
-        if bad and False not in found:
+        values = {id(setting.value) for setting in group}
+        # `+=` assigns the same list again.
+        if bad and False not in found and seen.isdisjoint(values):
             yield bad[0]
+        seen |= values
 
 
-def _leaves_to_torch(owner: Instance) -> bool:
-    info = owner.info
-    if info is None or not is_plain_module(info):
+def _may_hold(setting: Setting) -> bool:
+    """Whether what is assigned is a container that may hold modules or parameters, by what it holds right then."""
+    value, content = setting.value, setting.content
+    if isinstance(value, TupleOf):
+        held: Iterable[Value] = value.items
+    elif not isinstance(value, (ListRef, DictRef)):
+        return False
+    elif isinstance(content, Items) and content.items:
+        held = content.items
+    elif isinstance(content, Entries) and content.entries:
+        held = content.entries.values()
+    else:
+        # It may be filled later.
+        return True
+    return any(isinstance(item, _HOLDING) for item in held)
+
+
+_HOLDING = (Instance, ListRef, DictRef, TupleOf, Tensor, OneOf)
+
+
+def _leaves_to_torch(info: ClassInfo) -> bool:
+    if not is_plain_module(info):
         return False
     return not any(isinstance(entry, ClassInfo) and _SEEN_TO & entry.base.keys() for entry in info.mro)
 

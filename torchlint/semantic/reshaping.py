@@ -131,6 +131,9 @@ def reshaped(shape: Shape | None, sizes: Sequence[Dim], maker: str = "view") -> 
         return Shape(tuple(None if other == -1 else other for other in sizes))
     rest = [other for other in sizes if other != -1]
     own, asked = list(shape.dims), list(rest)
+    while len(own) > 1 and asked and sizes[0] != -1 and own[0] == asked[0] and isinstance(own[0], int):
+        # What stays in front, such as a batch.
+        del own[0], asked[0]
     for symbol in [dim for dim in own if isinstance(dim, str) and dim != MULTIPLE]:
         # The same symbol is the same number: it cancels out.
         if symbol in asked:

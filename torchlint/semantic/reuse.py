@@ -18,11 +18,13 @@ _SIZES = frozenset({
 _LIKE = frozenset({"zeros_like", "ones_like", "rand_like", "randn_like", "empty_like", "full_like", "len", "isinstance"})
 
 
-def read_again(function: cst.FunctionDef, call: cst.Call, name: str) -> cst.Name | None:
+def read_again(
+    function: cst.FunctionDef, call: cst.Call, name: str, but: frozenset[int] = frozenset()
+) -> cst.Name | None:
     """Where what a variable holds before a call is read after it, or in the same statement beside it.
 
     None where it is not, where the variable is bound anew before, or where the call is a statement of its own, which
-    is there for what it does to the variable.
+    is there for what it does to the variable. `but`: readings, by their ids, that do not count.
     """
     trail = _trail(function.body, call)
     if not trail:
@@ -34,7 +36,7 @@ def read_again(function: cst.FunctionDef, call: cst.Call, name: str) -> cst.Name
         if small is None or len(statement.body) > 1 or (isinstance(small, cst.Expr) and small.value is call):
             return None
         held = _aliases(trail, name)
-        found = _beside(small, call, name, held)
+        found = _beside(small, call, held, but)
         if found is not None:
             return found
         held -= _bound(small)
@@ -43,7 +45,7 @@ def read_again(function: cst.FunctionDef, call: cst.Call, name: str) -> cst.Name
             held -= {item.value for target in small.targets for item in flattened(target.target) if _is_name(item)}
         if isinstance(small, (cst.Return, cst.Raise)):
             return None
-        return _after(trail, held)
+        return _after(trail, held, but)
     return None
 
 
@@ -111,11 +113,11 @@ def _aliases(trail: Trail, name: str) -> set[str]:
     return held
 
 
-def _beside(statement: cst.CSTNode, call: cst.Call, name: str, held: set[str]) -> cst.Name | None:
+def _beside(statement: cst.CSTNode, call: cst.Call, held: set[str], but: frozenset[int]) -> cst.Name | None:
     """Another reading in the statement of a call, after it or as an operand that is used after it."""
     own = {id(node) for arg in call.args for node in _all(arg)}
     for node in _reads(statement, held):
-        if id(node) not in own and not _precedes(statement, node, call):
+        if id(node) not in own and id(node) not in but and not _precedes(statement, node, call):
             return node
     return None
 
@@ -148,22 +150,53 @@ def _holder(inner: Sequence[cst.CSTNode], node: cst.CSTNode) -> cst.CSTNode:
     return next(each for each in inner if stands_in(node, each))
 
 
-def _after(trail: Trail, held: set[str]) -> cst.Name | None:
+def _after(trail: Trail, held: set[str], but: frozenset[int]) -> cst.Name | None:
     """A reading in the statements after those that a trail leads through."""
     for block, index in reversed(trail):
-        for statement in block[index + 1 :]:
-            if not held:
-                return None
-            found = next(_reads(statement, held), None)
+        found, held = _first(block[index + 1 :], held, but)
+        if found is not None or not held:
+            return found
+    return None
+
+
+def _first(
+    statements: Sequence[cst.CSTNode], held: set[str], but: frozenset[int]
+) -> tuple[cst.Name | None, set[str]]:
+    """The first reading in statements that run in order, and the variables that hold the tensor after them."""
+    for statement in statements:
+        if not held:
+            break
+        if isinstance(statement, cst.SimpleStatementLine):
+            for small in statement.body:
+                found = next((node for node in _reads(small, held) if id(node) not in but), None)
+                if found is not None:
+                    return found, held
+                if isinstance(small, (cst.Return, cst.Raise, cst.Continue, cst.Break)):
+                    return None, set()
+                held = held - _bound(small)
+        else:
+            found = _in_branches(statement, held, but)
             if found is not None:
-                return found
-            if isinstance(statement, cst.SimpleStatementLine):
-                for small in statement.body:
-                    if isinstance(small, (cst.Return, cst.Raise, cst.Continue, cst.Break)):
-                        return None
-                    held = held - _bound(small)
-            else:
-                held = held - _bound(statement)
+                return found, held
+            held = held - _bound(statement)
+    return None, held
+
+
+def _in_branches(statement: cst.CSTNode, held: set[str], but: frozenset[int]) -> cst.Name | None:
+    """A reading in what a compound statement asks, or in one of its branches."""
+    if isinstance(statement, (cst.FunctionDef, cst.ClassDef)):
+        return None
+    for part in parts(statement):
+        if isinstance(part, cst.IndentedBlock):
+            found, _ = _first(part.body, held, but)
+        elif isinstance(part, cst.SimpleStatementSuite):
+            found = next((node for node in _reads(part, held) if id(node) not in but), None)
+        elif isinstance(part, (cst.If, cst.Else, cst.ExceptHandler, cst.Finally)):
+            found = _in_branches(part, held, but)
+        else:
+            found = next((node for node in _reads(part, held) if id(node) not in but), None)
+        if found is not None:
+            return found
     return None
 
 

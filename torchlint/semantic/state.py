@@ -87,3 +87,16 @@ class State:
             cell.base[name] = value
             cell.written.discard(name)
         self.writes.clear()
+
+
+def rebased(state: State, base: State) -> State:
+    """What has been written since `base`, as one layer over it; later writes do not change it."""
+    chain = []
+    current: State | None = state
+    while current is not None and current is not base:
+        chain.append(current)
+        current = current.parent
+    flat = State(base)
+    for layer in reversed(chain):
+        flat.writes.update(layer.writes)
+    return flat

@@ -3,7 +3,7 @@
 from itertools import pairwise, zip_longest
 from typing import TYPE_CHECKING
 
-from torchlint.semantic import devices, layer_dtypes, objects
+from torchlint.semantic import devices, layer_dtypes, objects, shapes
 from torchlint.semantic.instances import (
     WRAPPERS,
     as_tensor,
@@ -20,7 +20,7 @@ from torchlint.semantic.knowledge import module_class
 from torchlint.semantic.knowledge.contract import Transfer
 from torchlint.semantic.knowledge.dtypes import FLOATS, looks_like_device, named
 from torchlint.semantic.objects import computed
-from torchlint.semantic.shapes import SCALAR, Shape
+from torchlint.semantic.shapes import SCALAR, Shape, Size
 from torchlint.semantic.tensor_numbers import kept
 from torchlint.semantic.values import (
     CONTENT,
@@ -105,6 +105,19 @@ HEADS = {
     "heads": ("vit",),
     "head": ("swin",),
 }
+# The numbers that the head of a torchvision classifier is given for each image.
+HEAD_FEATURES = {
+    **dict.fromkeys(("resnet18", "resnet34"), 512),
+    **dict.fromkeys(("resnet50", "resnet101", "resnet152", "resnext50_32x4d", "resnext101_32x8d", "resnext101_64x4d",
+        "wide_resnet50_2", "wide_resnet101_2"), 2048),
+    **dict.fromkeys((f"vgg{depth}{norm}" for depth in (11, 13, 16, 19) for norm in ("", "_bn")), 25088),
+    "alexnet": 9216, "densenet121": 1024, "densenet161": 2208, "densenet169": 1664, "densenet201": 1920,
+    "mobilenet_v2": 1280, "mobilenet_v3_small": 576, "mobilenet_v3_large": 960, "efficientnet_b0": 1280,
+    "efficientnet_b1": 1280, "efficientnet_b2": 1408, "efficientnet_b3": 1536, "efficientnet_b4": 1792,
+    "efficientnet_b5": 2048, "efficientnet_b6": 2304, "efficientnet_b7": 2560, "shufflenet_v2_x1_0": 1024,
+    "mnasnet1_0": 1280, "vit_b_16": 768, "vit_b_32": 768, "vit_l_16": 1024, "vit_l_32": 1024, "swin_t": 768,
+    "swin_s": 768, "swin_b": 1024,
+}  # fmt: skip
 # These give a named tuple of several outputs while training.
 SEVERAL_OUTPUTS = ("inception", "googlenet", "detection", "segmentation", "fcn", "deeplab", "lraspp", "video",
     "optical_flow",
@@ -227,6 +240,7 @@ def _chain(machine: "Interpreter", call: "Call", instance: Instance) -> Value:
     if not isinstance(held, Items):
         return UNKNOWN
     value: Value = call.arguments.positional[0] if call.arguments.positional else UNKNOWN
+    machine.uncalled_chains.pop(instance, None)
     if held.items is not None:
         for layer, following in zip_longest(held.items, held.items[1:]):
             value = machine.follow(layer, Arguments((value,)), call.node)
@@ -241,6 +255,14 @@ def _chain(machine: "Interpreter", call: "Call", instance: Instance) -> Value:
     if held.last is None:
         return UNKNOWN
     return machine.follow(held.last, Arguments((UNKNOWN,)), call.node)
+
+
+def run_uncalled_chains(machine: "Interpreter") -> None:
+    """Run each `nn.Sequential` that nothing has called: what its layers give each other is known."""
+    for instance, made in tuple(machine.uncalled_chains.items()):
+        if machine.fuel > 0:
+            made.arguments = Arguments((UNKNOWN,))
+            _chain(machine, made, instance)
 
 
 def _note_chain(machine: "Interpreter", layer: Instance, following: Value, value: TupleOf) -> None:
@@ -262,11 +284,14 @@ def _classifier(machine: "Interpreter", call: "Call", instance: Instance, symbol
     head = next((attr for attr, starts in HEADS.items() if name.startswith(starts)), None)
     if head is None:
         return UNKNOWN
+    given = call.argument(0, "x")
     features = _output(machine, call, instance, list(call.arguments.positional), _trainable(machine, instance))
     replaced = machine.read(instance, head)
     if not name.startswith(("squeezenet", "convnext")):
         # The others flatten what comes to the head.
-        features = features.of_shape(Shape((None, None)))
+        width = HEAD_FEATURES.get(name)
+        batch = shapes.size(given.shape, 0) if type(given) is Tensor else None
+        features = features.of_shape(Shape((batch, Size(width, instance.origin, (), name) if width else None)))
     if replaced is None:
         return features
     return machine.follow(replaced, Arguments((features,)), call.node)
@@ -312,6 +337,8 @@ def fill(machine: "Interpreter", call: "Call") -> Value:
     machine.state.set(instance, CONTENT, content)
     if instance.symbol == "torch.nn.Sequential" and content.items is not None:
         _note_recurrent(machine, content.items)
+        if machine.recording and machine.unit is machine.target:
+            machine.uncalled_chains[instance] = call
     return NONE
 
 
@@ -591,4 +618,4 @@ TRANSFERS: dict[str, Transfer] = {
     "torch.nn.utils.rnn.pad_packed_sequence": _padded,
 }
 
-__all__ = ["TRANSFERS", "is_module", "module_forward"]
+__all__ = ["TRANSFERS", "is_module", "module_forward", "run_uncalled_chains"]

@@ -665,6 +665,7 @@ TRANSFERS: dict[str, Transfer] = {
     },
     **{f"torch.{name}": _of_kind(Numbers.STEPS, None) for name in ROUNDING},
     "torch.where": _where,
+    "torch.norm": _resampled,
     "torch.device": _device,
     "torch.set_grad_enabled": _set_grad_enabled,
     "torch.autograd.backward": _backward,

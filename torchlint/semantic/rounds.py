@@ -1,0 +1,145 @@
+"""Loops that go over things known one by one, as those that build or run the layers of a model do.
+
+Such a loop is run once for each of them, so that `for width in [64, 128]: layers.append(nn.Conv2d(channels, width, 3))`
+makes two layers, each of its own size.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import libcst as cst
+
+from torchlint.semantic import objects
+from torchlint.semantic.parts import nodes_in
+from torchlint.semantic.state import State, rebased
+from torchlint.semantic.values import UNKNOWN, Const, Frame, Instance, Symbol, TupleOf, Value
+
+if TYPE_CHECKING:
+    from torchlint.semantic.interpret import Interpreter
+
+# In one loop, and in all of a file.
+MAX_ROUNDS = 24
+MAX_TOTAL = 600
+# What a loop has in it that trains, or goes over data.
+_TRAINING = frozenset({"backward", "zero_grad", "step", "DataLoader", "manual_backward"})
+_COUNTING = frozenset({"builtins.enumerate", "builtins.zip", "builtins.reversed"})
+
+
+def known_items(machine: "Interpreter", loop: cst.For, iterable: Value) -> Sequence[Value] | None:
+    """What a loop of a model goes over; None where that is not known, or the loop is to be run as any other."""
+    items = _items(machine, loop.iter, iterable)
+    if items is None or not 0 < len(items) <= MAX_ROUNDS or len(items) > machine.rounds_left:
+        return None
+    if len(items) == 1 or not _builds(machine, loop):
+        return None
+    machine.rounds_left -= len(items)
+    return items
+
+
+def _items(machine: "Interpreter", node: cst.BaseExpression, value: Value) -> Sequence[Value] | None:
+    known = objects.exact_items(machine, value)
+    if known is not None:
+        return known
+    if isinstance(value, Instance) and value.symbol == "builtins.range":
+        bounds = [bound.value for bound in value.arguments.positional if type(bound) is Const and not bound.assumed]
+        if len(bounds) != len(value.arguments.positional) or not all(type(bound) is int for bound in bounds):
+            return None
+        numbers = range(*bounds) if bounds and 0 not in bounds[2:] else range(0)
+        return [Const(number) for number in numbers] if len(numbers) <= MAX_ROUNDS else None
+    if isinstance(node, cst.Call) and type(node.func) is cst.Name:
+        function = machine.lookup(node.func.value, machine.frame)
+        if isinstance(function, Symbol) and function.name in _COUNTING and node.args:
+            return _counted(machine, function.name, node)
+    return None
+
+
+def _counted(machine: "Interpreter", name: str, node: cst.Call) -> Sequence[Value] | None:
+    """What `enumerate`, `zip` and `reversed` give."""
+    if any(arg.keyword is not None or arg.star for arg in node.args):
+        return None
+    parts = [_items(machine, arg.value, _evaluated(machine, arg.value)) for arg in node.args]
+    known = [part for part in parts if part is not None]
+    if len(known) < len(parts):
+        return None
+    if name == "builtins.zip":
+        return [TupleOf(each) for each in zip(*known, strict=False)]
+    if len(known) > 1:
+        return None
+    if name == "builtins.reversed":
+        return known[0][::-1]
+    return [TupleOf((Const(index), item)) for index, item in enumerate(known[0])]
+
+
+def _evaluated(machine: "Interpreter", node: cst.BaseExpression) -> Value:
+    """What an expression that has just been evaluated is."""
+    if isinstance(node, cst.Call):
+        known = machine.facts.values.get(id(node), ()) if machine.facts is not None else ()
+        return known[-1] if known else UNKNOWN
+    return machine.eval_quietly(node)
+
+
+def _builds(machine: "Interpreter", loop: cst.For) -> bool:
+    """Whether a loop is one of a model: in a method of a module, or in a function that makes layers."""
+    known = machine.building.get(id(loop))
+    if known is None:
+        names = {
+            inner.attr.value if isinstance(inner, cst.Attribute) else inner.value
+            for inner in nodes_in(loop.body)
+            if isinstance(inner, (cst.Attribute, cst.Name))
+        }
+        known = machine.building[id(loop)] = (names.isdisjoint(_TRAINING), "nn" in names)
+    return known[0] and (machine.in_module or (known[1] and bool(machine.active)))
+
+
+def run(machine: "Interpreter", loop: cst.For, items: Sequence[Value]) -> None:
+    """Run the body of a loop once for each item."""
+    outer = machine.state
+    kept = machine.breaks, machine.continues, machine.loops, machine.loop_base, machine.turns, machine.round
+    machine.loops = (*machine.loops, loop)
+    head = machine.loop_base = State(outer)
+    exits: list[State] = []
+    for index, item in enumerate(items):
+        machine.breaks, machine.continues = [], []
+        turn = machine.state = State(head)
+        machine.turn += 1
+        machine.turns, machine.round = (*kept[4], machine.turn), (*kept[5], index)
+        machine.bind(loop.target, item)
+        machine._block(loop.body)
+        exits.extend(rebased(state, outer) for state in machine.breaks)
+        head.absorb([*machine.continues, turn])
+        if head.dead:
+            break
+    machine.breaks, machine.continues, machine.loops, machine.loop_base, machine.turns, machine.round = kept
+    machine.state = outer
+    outer.absorb([*exits, head])
+
+
+def listed(machine: "Interpreter", node: cst.ListComp) -> tuple[Value, ...] | None:
+    """The elements of a list comprehension of a module; None where they are not known one by one."""
+    clause = node.for_in
+    if not machine.in_module or clause.inner_for_in is not None or not isinstance(node.elt, (cst.Call, cst.IfExp)):
+        return None
+    iterable = machine.eval(clause.iter)
+    items = _items(machine, clause.iter, iterable)
+    if items is None or not 0 < len(items) <= min(MAX_ROUNDS, machine.rounds_left):
+        return None
+    machine.rounds_left -= len(items)
+    outer, base, outer_round = machine.frame, machine.state, machine.round
+    made: list[Value] | None = []
+    turn = machine.state = State(base)
+    inner = machine.frame = Frame(machine.unit, outer, outer.function, outer.receiver)
+    inner.allocations = outer.allocations
+    for index, item in enumerate(items):
+        machine.round = (*outer_round, index)
+        machine.bind(clause.target, item)
+        chosen = [machine.truth(condition.test) for condition in clause.ifs]
+        if None in chosen:
+            made = None
+            break
+        if all(chosen):
+            assert made is not None
+            made.append(machine.eval(node.elt))
+    machine.frame, machine.state, machine.round = outer, base, outer_round
+    turn.writes = {key: value for key, value in turn.writes.items() if key[0] is not inner}
+    base.absorb([turn] if made is not None else [turn, State(base)])
+    return tuple(made) if made is not None else None

@@ -5,7 +5,7 @@ import libcst as cst
 from torchlint.diagnostic import Applicability, Category, Severity
 from torchlint.rule import Rule
 from torchlint.semantic.facts import Call
-from torchlint.semantic.instances import is_module
+from torchlint.semantic.instances import is_module, is_module_class
 from torchlint.semantic.values import ClassInfo, Instance, Symbol, Tri, Value
 
 REPLICATED = frozenset({"torch.nn.parallel.DistributedDataParallel"})
@@ -90,6 +90,9 @@ class DirectForwardCall(Rule):
         if any(isinstance(entry, ClassInfo) and "__call__" in entry.base for entry in info.mro):
             return True
         if any(function.name in OWN_CALLS and function.owner in info.mro for function in call.active):
+            return True
+        if any(each.name == "__init__" and each.owner and is_module_class(each.owner) is Tri.YES for each in call.active):
+            # A module finds out what comes out of its parts. Nobody can have given them hooks yet.
             return True
         decorators: Sequence[Value] = call.active[-1].decorators if call.active else ()
         return any(isinstance(each, Symbol) and each.name.startswith("torch.jit.") for each in decorators)

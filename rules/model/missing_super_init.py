@@ -3,10 +3,10 @@ import libcst as cst
 from torchlint.diagnostic import Applicability, Category
 from torchlint.rule import Repair, Rule
 from torchlint.semantic.flow import completes, is_placeholder
-from torchlint.semantic.initializers import Initializer, may_complete, own_initializer, set_before, super_call
-from torchlint.semantic.instances import MODULE, MODULE_CLASSES, is_module
+from torchlint.semantic.initializers import Initializer, is_usual, may_complete, own_initializer, set_before, super_call
+from torchlint.semantic.instances import MODULE, MODULE_CLASSES, is_module, is_module_class
 from torchlint.semantic.registration import PARAMETERS, is_plain_module
-from torchlint.semantic.values import ClassInfo, FunctionRef, Instance, Symbol, Value
+from torchlint.semantic.values import ClassInfo, FunctionRef, Instance, Symbol, Tri, Value
 
 REGISTERING = frozenset({"register_buffer", "register_parameter", "register_module", "add_module"})
 # A class with these may make its objects complete in its own way.
@@ -62,14 +62,12 @@ class MissingSuperInit(Rule):
 
     def leave_Module(self, node: cst.Module) -> None:
         for info in self.model.classes:
-            if info.unit is not self.model.unit or info.node.keywords or not is_plain_module(info):
-                continue
-            if any(
-                isinstance(entry, ClassInfo) and {"__new__", "__setattr__"} & entry.base.keys() for entry in info.mro
-            ):
+            if is_usual(info) or info.node.keywords or is_module_class(info) is not Tri.YES:
                 continue
             initializer = own_initializer(info)
-            if initializer is not None:
+            if initializer is None or not is_plain_module(info):
+                continue
+            if not any(isinstance(entry, ClassInfo) and REPLACING & entry.base.keys() for entry in info.mro):
                 self._check(info, initializer)
 
     def _check(self, info: ClassInfo, initializer: Initializer) -> None:

@@ -8,6 +8,7 @@ from torchlint.semantic.values import Const, Device, Items, Tensor, TupleOf, Val
 from torchlint.semantic.written import written_argument
 
 PACK = "torch.nn.utils.rnn.pack_padded_sequence"
+MAKERS = ("torch.tensor", "torch.as_tensor", "torch.LongTensor")
 ELSEWHERE = {
     Device.ACCELERATOR: "on the accelerator",
     Device.WHEN_AVAILABLE: "on the accelerator wherever there is one",
@@ -101,6 +102,10 @@ class PackPaddedLengths(Rule):
 
     def _is_unsorted(self, call: Call, lengths: Value) -> bool:
         """Whether these are numbers that are not in order, or the lengths of what nothing in the file sorts."""
+        if isinstance(lengths, Tensor) and lengths.origin is not None and lengths.origin.unit is self.model.unit:
+            made = [each for each in self.model.calls(lengths.origin.node) if each.name in MAKERS]
+            data = made[0].argument(0, "data") if made else None
+            return data is not None and not isinstance(data, Tensor) and self._is_unsorted(made[0], data)
         held = call.lists.get(lengths)
         items = lengths.items if isinstance(lengths, TupleOf) else held.items if isinstance(held, Items) else None
         if items is not None and all(isinstance(item, Const) and type(item.value) is int for item in items):

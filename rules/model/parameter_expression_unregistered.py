@@ -6,11 +6,10 @@ import libcst as cst
 from torchlint.diagnostic import Applicability, Category
 from torchlint.rule import Repair, Rule
 from torchlint.semantic.assignments import statement_of
-from torchlint.semantic.derived import is_parameter, leaf_before
+from torchlint.semantic.derived import is_only_in, is_parameter, leaf_before
 from torchlint.semantic.facts import Event
-from torchlint.semantic.flow import dotted, own_nodes
+from torchlint.semantic.flow import dotted
 from torchlint.semantic.leaves import is_leaf
-from torchlint.semantic.parts import stands_in
 from torchlint.semantic.stray_uses import read_in
 from torchlint.semantic.training import Optimized
 from torchlint.semantic.unregistered import Kept
@@ -79,7 +78,7 @@ class ParameterExpressionUnregistered(Rule):
     def leave_Module(self, node: cst.Module) -> None:
         found: dict[int, list[Kept]] = {}
         for kept in self.model.kept:
-            if kept.value.grad is Tri.YES:
+            if kept.value.grad is not Tri.NO:
                 found.setdefault(id(kept.target), []).append(kept)
         for all_kept in found.values():
             self._check_kept(all_kept)
@@ -99,7 +98,7 @@ class ParameterExpressionUnregistered(Rule):
         made = [leaf_before(self.model, kept.value) for kept in all_kept]
         name = first.target.attr.value
         if made[0] is not None and all(each is made[0] for each in made):
-            if self._is_only_here(function, statement, made[0]):
+            if is_only_in(self.model, statement, made[0], function):
                 what = "`nn.Parameter`" if is_parameter(self.model, made[0]) else "tensor"
                 self.report(
                     first.target,
@@ -116,20 +115,6 @@ class ParameterExpressionUnregistered(Rule):
                     help="wrap it: `nn.Parameter(...)`",
                     fix=self._wrapped(statement),
                 )
-
-    def _is_only_here(self, function: cst.FunctionDef, statement: cst.Assign, made: cst.Call) -> bool:
-        """Whether nothing else gets hold of the leaf: it is part of the expression, or of a variable used only there."""
-        if stands_in(made, statement.value):
-            return True
-        target = self.model.assigned_to(made)
-        if not isinstance(target, cst.Name):
-            return False
-        loads = [
-            node
-            for node in own_nodes(function)
-            if isinstance(node, cst.Name) and node.value == target.value and node is not target
-        ]
-        return bool(loads) and all(stands_in(node, statement) for node in loads)
 
     def _is_parameter(self, kept: Kept) -> bool:
         origin = kept.value.origin
@@ -188,7 +173,7 @@ class ParameterExpressionUnregistered(Rule):
             given = [event.detail.tensors for event in events if isinstance(event.detail, Optimized)]
             for tensor in given[0] if given else ():
                 made = leaf_before(self.model, tensor)
-                if made is not None and all(tensor in each for each in given):
+                if isinstance(tensor, Tensor) and made is not None and all(tensor in each for each in given):
                     self._report_given(events[0].node, tensor)
                     break
 

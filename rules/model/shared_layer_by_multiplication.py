@@ -61,7 +61,11 @@ class SharedLayerByMultiplication(Rule):
     def leave_Module(self, node: cst.Module) -> None:
         self.reported: set[int] = set()
         filled: set[ListRef] = set()
+        seen: set[int] = set()
         for call in self.model.calls_of(*CONTAINERS):
+            if id(call.node) in seen:
+                continue
+            seen.add(id(call.node))
             for arg in call.node.args if isinstance(call.node, cst.Call) else ():
                 for found in repeated(self.model, arg.value):
                     self._check(found, call)

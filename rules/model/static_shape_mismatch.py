@@ -3,10 +3,20 @@ import libcst as cst
 from torchlint.diagnostic import Category
 from torchlint.rule import Rule
 from torchlint.semantic.misfits import Misfit
-from torchlint.semantic.shapes import Size, spelled
+from torchlint.semantic.shapes import Dim, Size, product, spelled
 from torchlint.semantic.values import Instance, Origin
 
-MAX_LENGTH = 118
+# A product that is longer than this is left out of a message.
+MAX_PRODUCT = 24
+
+
+def _worked_out(size: Dim) -> str:
+    """A size, and how the code works it out: `ngf * 8 = 512`."""
+    origin = size.origin if isinstance(size, Size) and not size.factors else None
+    if origin is None or not isinstance(origin.node, cst.BinaryOperation):
+        return spelled(size)
+    text = origin.unit.module.code_for_node(origin.node)
+    return f"{text} = {spelled(size)}" if len(text) <= MAX_PRODUCT and "\n" not in text else spelled(size)
 
 
 class StaticShapeMismatch(Rule):
@@ -89,16 +99,20 @@ class StaticShapeMismatch(Rule):
         called = misfit.origin.node
         if layer.origin is None or layer.origin.unit is not self.model.unit or not isinstance(called, cst.Call):
             return False
-        return self.model.value(called.func) is not layer and layer.origin.node is not called
+        if layer.origin.node is called:
+            return False
+        return all(value is not layer for value in self.model.values(called.func))
 
     def _report(self, place: cst.CSTNode, misfit: Misfit) -> None:
         mismatch = misfit.mismatch
         who = self._name(misfit)
         message = f"{who} {mismatch.text}"
-        if mismatch.what and mismatch.given is not None:
+        if mismatch.what and mismatch.text.startswith("takes"):
             maker = mismatch.given.maker if isinstance(mismatch.given, Size) else ""
-            given = f"`{maker}` gives {spelled(mismatch.given)}" if maker else f"is given {spelled(mismatch.given)}"
-            message = f"{who} {mismatch.text}, but {given}"
+            given, wanted = f"{_worked_out(mismatch.given)} {mismatch.what}", _worked_out(mismatch.wanted)
+            message = f"{who} is given {given}, but takes {wanted}"
+            if maker:
+                message = f"`{maker}` gives {given}, but {who} takes {wanted}"
         self.report(place, message, help=self._advice(misfit), related=self._origins(place, misfit))
 
     def _name(self, misfit: Misfit) -> str:
@@ -106,7 +120,7 @@ class StaticShapeMismatch(Rule):
         if misfit.layer is not None:
             symbol = misfit.layer.symbol or "layer"
             kind = f"nn.{symbol.removeprefix('torch.nn.')}" if symbol.startswith("torch.nn.") else symbol
-            called = node.func if isinstance(node, cst.Call) else None
+            called = node.func if isinstance(node, cst.Call) and not isinstance(node.func, cst.Call) else None
             if called is not None and misfit.origin.unit is self.model.unit and not self._is_inner(misfit, misfit.layer):
                 name = self.text(called)
                 return f"`{name}`" if len(name) < 30 else f"`{kind}`"
@@ -120,6 +134,9 @@ class StaticShapeMismatch(Rule):
         mismatch = misfit.mismatch
         if not mismatch.what or mismatch.given is None:
             return None
+        shape = misfit.given.shape.settled if misfit.given is not None and misfit.given.shape is not None else None
+        if shape is not None and len(shape.dims) > 2 and product(shape.dims[1:]) == mismatch.wanted:
+            return "flatten it first: `torch.flatten(x, 1)`"
         return f"make it take {int(mismatch.given)} {mismatch.what}" if isinstance(mismatch.given, int) else None
 
     def _origins(self, place: cst.CSTNode, misfit: Misfit) -> list[tuple[Origin | None, str]]:

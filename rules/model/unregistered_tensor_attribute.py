@@ -6,6 +6,7 @@ from torchlint.diagnostic import Applicability, Category
 from torchlint.rule import Repair, Rule
 from torchlint.semantic.assignments import statement_of
 from torchlint.semantic.attributes import setters
+from torchlint.semantic.derived import leaf_before
 from torchlint.semantic.devices import is_stray
 from torchlint.semantic.stray_uses import stray_use
 from torchlint.semantic.unregistered import Kept
@@ -86,9 +87,14 @@ class UnregisteredTensorAttribute(Rule):
             if owner is not None:
                 found.setdefault((owner, kept.target.attr.value), []).append(kept)
         for (info, name), all_kept in found.items():
-            if all(kept.is_made and kept.value.grad is not Tri.YES and is_stray(kept.value) for kept in all_kept):
+            if all(kept.is_made and self._is_plain(kept) for kept in all_kept):
                 if MOVING.search(self.source.text) and not self._is_set_otherwise(info, name, len(all_kept)):
                     self._check(info, name, all_kept)
+
+    def _is_plain(self, kept: Kept) -> bool:
+        """Whether a tensor stays on the CPU, and is not meant to be trained."""
+        value = kept.value
+        return value.grad is not Tri.YES and is_stray(value) and leaf_before(self.model, value) is None
 
     def _is_set_otherwise(self, info: ClassInfo, name: str, times: int) -> bool:
         """Whether anything else may move the tensor, register it, or put another one in its place."""

@@ -69,7 +69,7 @@ class CatOfTensors(Rule):
         several = bool(rest) and all(isinstance(value, Tensor) for value in rest)
         self._report(
             node,
-            f"`torch.{name}` takes one sequence of tensors, and is given {'them one by one' if several else 'a tensor'}",
+            f"`torch.{name}` takes one sequence of tensors, and is given {'several' if several else 'a tensor'}",
             f"put them into a tuple: `torch.{name}((a, b))`" if several else "give it a list or tuple of tensors",
             self._in_tuple(node) if several else None,
         )
@@ -98,9 +98,7 @@ class CatOfTensors(Rule):
         for item in items:
             if isinstance(item, Array):
                 what, help_ = "an array", "make it a tensor: `torch.from_numpy(...)`"
-            elif isinstance(item, Const) and type(item.value) in (int, float, bool):
-                what, help_ = "a number", "make a tensor of the numbers: `torch.tensor(...)`"
-            elif isinstance(item, Scalar) and item.kind in ("int", "float", "float64"):
+            elif _is_number(item):
                 what, help_ = "a number", "make a tensor of the numbers: `torch.tensor(...)`"
             elif name in CATS and is_scalar(item) and all(map(is_scalar, items)):
                 self._report(
@@ -136,3 +134,9 @@ class CatOfTensors(Rule):
     def _report(self, node: cst.Call, message: str, help_: str, fix: Repair | None) -> None:
         self.seen.add(node)
         self.report(node, message, help=help_, fix=fix)
+
+
+def _is_number(value: Value) -> bool:
+    if isinstance(value, Const):
+        return type(value.value) in (int, float, bool)
+    return isinstance(value, Scalar) and value.kind in ("int", "float", "float64")

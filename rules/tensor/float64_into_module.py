@@ -86,7 +86,7 @@ class Float64IntoModule(Rule):
 
     def _report(self, mismatch: Mismatch, place: cst.CSTNode, written: cst.BaseExpression | None) -> None:
         layer = (mismatch.layer.symbol or "torch.nn.Module").removeprefix("torch.")
-        dtype, wanted = mismatch.given.dtype, mismatch.wanted
+        dtype, wanted = (mismatch.given.dtype or "").replace(" or ", "` or `"), mismatch.wanted
         if wanted is None:
             message = f"`{layer}` looks up a tensor of `{dtype}`, and takes `int64` or `int32` only"
             cast = "long"
@@ -112,5 +112,3 @@ class Float64IntoModule(Rule):
         if not isinstance(kept, (cst.Name, cst.Attribute, cst.Call, cst.Subscript)) and not kept.lpar:
             text = f"({text})"
         return self.fix(f"convert it: `.{cast}()`", Applicability.SAFE, self.replace(written, f"{text}.{cast}()"))
-
-

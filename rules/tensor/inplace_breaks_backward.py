@@ -78,12 +78,22 @@ class InplaceBreaksBackward(Rule):
         calls = self.model.calls(origin.node)
         if not calls or not all(call.certain and self._keeps(call) for call in calls):
             return None
+        function = written.active[-1] if written.active else None
+        if function is not None and has_attribute(function.node, "training"):
+            return None
         in_forward = self._is_forward(written)
         if any(NOT_TRAINING.search(self.text(test)) for test in written.tests):
             return None
         if written.value.grad is Tri.YES and written.grad is Tri.YES:
-            return calls[0] if in_forward or self.trains else None
+            return calls[0] if in_forward or (self.trains and self._is_followed(written, calls)) else None
         return calls[0] if in_forward and self._is_trained(calls) else None
+
+    def _is_followed(self, written: Overwritten, calls: Sequence[Call]) -> bool:
+        """Whether a backward pass goes through the result: it is made where it is changed, and nothing is cut off."""
+        if not all(call.active == written.active for call in calls):
+            # The output of a model, such as that of a target network.
+            return False
+        return not has_attribute(written.active[-1].node if written.active else self.model.module, "detach")
 
     def _keeps(self, call: Call) -> bool:
         name = (call.name or "").removesuffix(".forward")
@@ -96,9 +106,9 @@ class InplaceBreaksBackward(Rule):
     def _is_forward(self, written: Overwritten) -> bool:
         """Whether this is part of calling a module, which does the same while it is trained."""
         info = written.active[-1] if written.active else None
-        if info is None or info.name != "forward" or info.owner is None or not isinstance(info.node, cst.FunctionDef):
+        if info is None or info.name != "forward" or info.owner is None:
             return False
-        return is_module_class(info.owner) is Tri.YES and not has_attribute(info.node, "training")
+        return is_module_class(info.owner) is Tri.YES
 
     def _is_trained(self, calls: Sequence[Call]) -> bool:
         """Whether what an operation was given is the output of a layer with parameters, which are trained as a rule."""

@@ -3,7 +3,7 @@ import libcst as cst
 from torchlint.diagnostic import Applicability, Category
 from torchlint.rule import Repair, Rule
 from torchlint.semantic.dropped_batches import drops_batch, follows, may_be_single, squeezed
-from torchlint.semantic.losses import Loss
+from torchlint.semantic.losses import Loss, argument
 from torchlint.semantic.shapes import MANY
 from torchlint.semantic.values import Tensor
 
@@ -63,14 +63,20 @@ class SqueezeWithoutDim(Rule):
             if loss.name not in STRICT or loss.call.tried or not isinstance(loss.given, Tensor):
                 continue
             found = squeezed(self.model, loss.given)
-            if found is None or follows(self.model, loss.target):
+            if found is None or follows(self.model, loss.call, loss.target, self._target(loss)):
                 continue
             here = found.origin.unit is self.model.unit
-            certain = drops_batch(found.shape) if here else loss.given.shape is not None and loss.given.shape.dims == (MANY,)
+            certain = (
+                drops_batch(found.shape) if here else loss.given.shape is not None and loss.given.shape.dims == (MANY,)
+            )
             place = found.origin.node if here else loss.place
             if certain and place not in seen and may_be_single(self.model, loss.call):
                 seen.add(place)
                 self._report(loss, place, here)
+
+    @staticmethod
+    def _target(loss: Loss) -> cst.BaseExpression | None:
+        return argument(loss.call.node, 1, "target") if loss.here and isinstance(loss.call.node, cst.Call) else None
 
     def _report(self, loss: Loss, place: cst.CSTNode, here: bool) -> None:
         self.report(

@@ -29,8 +29,8 @@ UNARY = ("abs", "ceil", "clone", "cos", "erf", "exp", "floor", "log", "log1p", "
     "count_nonzero", "nonzero", "relu", "flatten", "squeeze", "ravel", "detach", "contiguous", "nan_to_num", "norm",
     "nansum", "positive", "frac", "erfinv", "lgamma", "logit", "expm1", "tan", "asin", "argsort", "t", "tril",
     "softmax", "cumsum", "cumprod", "logsumexp", "log_softmax", "unbind")  # fmt: skip
-WITH_DIM = ("softmax", "log_softmax", "cumsum", "cumprod", "logsumexp", "unbind", "sum", "mean", "argmax", "std", "amax",
-    "prod", "all", "any", "sort", "max", "median", "cummax")  # fmt: skip
+WITH_DIM = ("softmax", "log_softmax", "cumsum", "cumprod", "logsumexp", "unbind", "sum", "mean", "argmax", "std",
+    "amax", "prod", "all", "any", "sort", "max", "median", "cummax")  # fmt: skip
 BINARY = ("add", "sub", "mul", "div", "true_divide", "floor_divide", "remainder", "fmod", "pow", "maximum", "minimum",
     "atan2", "eq", "lt", "logical_and", "bitwise_and", "bitwise_xor", "matmul", "max", "min")  # fmt: skip
 OPERATORS = ("+", "-", "*", "/", "//", "%", "**", "==", "<", "&", "|", "^", "@")
@@ -119,9 +119,13 @@ class Programs:
             lambda: f"{x}[{pick(['0', ':2', 'None', '...'])}]",
             lambda: f"{x}.masked_fill({y} > 0, {self.number()})",
             lambda: f"{x}.expand(3, 3)",
-            lambda: f"torch.{pick(['zeros', 'ones', 'rand', 'full', 'randint'])}_like({x}"
-            f"{pick(['', ', 2', f', dtype={self.dtype()}'])})",
-            lambda: f"{x}.new_{pick(['zeros', 'ones', 'empty', 'full', 'tensor'])}({pick(['3', '(3,), 2', '[1.5, 2]'])})",
+            lambda: (
+                f"torch.{pick(['zeros', 'ones', 'rand', 'full', 'randint'])}_like({x}"
+                f"{pick(['', ', 2', f', dtype={self.dtype()}'])})"
+            ),
+            lambda: (
+                f"{x}.new_{pick(['zeros', 'ones', 'empty', 'full', 'tensor'])}({pick(['3', '(3,), 2', '[1.5, 2]'])})"
+            ),
             lambda: f"F.{pick(FUNCTIONAL)}({x})",
             lambda: f"{pick(LAYERS)}({x})",
             lambda: f"{pick(LAYERS)}({x}.{pick(['float', 'double', 'long'])}())",

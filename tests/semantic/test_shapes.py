@@ -41,7 +41,7 @@ LOSSES = ("nn.MSELoss()", "nn.L1Loss(reduction='none')", "F.mse_loss", "nn.Smoot
 RECURRENT = ("LSTM", "GRU", "RNN")
 # What torch refuses for other reasons than sizes.
 OTHER_REASONS = re.compile(r"dtype|type|floating|Long|Float|complex|integral|not implemented|quant|negative|non-empty"
-    r"|bool|Expected more than 1|Python number|deprecated|missing 1 required|tuple index|Tensors must have same number|leaf|in-place", re.I)  # fmt: skip
+    r"|bool|Expected more than 1|Python number|deprecated|missing 1 required|dimension 0$|tuple index|Tensors must have same number|leaf|in-place", re.I)  # fmt: skip
 
 
 class Programs:
@@ -327,9 +327,9 @@ VALUES = [
     ("next(iter(DataLoader(both, batch_size=4, collate_fn=print)))", None, None),
     ("next(iter(DataLoader(both, batch_size=None)))", None, None),
     ("torch.tensor(df['a'].values, dtype=torch.float)", Shape((N,)), "float32"),
-    ("torch.tensor(df[['a']].values)", Shape((N, None)), None),
-    ("torch.from_numpy(df.iloc[:, -1].to_numpy())", Shape((N,)), None),
-    ("torch.from_numpy(df.iloc[:, :-1].values)", Shape((N, None)), None),
+    ("torch.tensor(df[['a']].values)", Shape((N, None)), "int64 or float64"),
+    ("torch.from_numpy(df.iloc[:, -1].to_numpy())", Shape((N,)), "int64 or float64"),
+    ("torch.from_numpy(df.iloc[:, :-1].values)", Shape((N, None)), "int64 or float64"),
     ("torch.from_numpy(np.zeros((4, 2)))", Shape((4, 2)), "float64"),
     ("torch.from_numpy(np.random.randn(4, 2).astype(np.float32)[:, 0])", Shape((4,)), "float32"),
     ("torch.as_tensor(np.array([[1], [2]])).T", Shape((1, 2)), "int64"),

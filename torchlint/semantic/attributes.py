@@ -299,7 +299,7 @@ def _external_attribute(machine: "Interpreter", instance: Instance, name: str, s
     if symbol == "argparse.Namespace":
         return UNKNOWN
     if name == "values" and symbol in (tables.FRAME, tables.SERIES):
-        return tables.values(instance, instance.origin)
+        return tables.values(machine, instance, instance.origin)
     if symbol == LOADED:
         return Method(instance, f"{symbol}.{name}") if kind(f"{MODULE}.{name}") == "function" else UNKNOWN
     if symbol == RESULT and name in RESULT_ATTRIBUTES:

@@ -1,12 +1,13 @@
-"""Tensors that an operation computed from a leaf of autograd's graph: no leaves themselves, whatever they are kept as."""
+"""Tensors that an operation computed from a leaf of autograd's graph: no leaves, and no parameters themselves."""
 
 from typing import TYPE_CHECKING
 
 import libcst as cst
 
 from torchlint.semantic.devices import ELSEWHERE
+from torchlint.semantic.flow import own_nodes
 from torchlint.semantic.leaves import MAKERS
-from torchlint.semantic.parts import parts
+from torchlint.semantic.parts import parts, stands_in
 from torchlint.semantic.values import Device, Tensor, Tri, Value
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ _DTYPES = {"float": "float32", "double": "float64", "half": "float16", "bfloat16
 
 def leaf_before(model: "Model", value: Value) -> cst.Call | None:
     """The call that made the leaf from which operations of this file certainly computed a tensor; None for all else."""
-    if not isinstance(value, Tensor) or value.grad is not Tri.YES or value.origin is None or value.grad_origin is None:
+    if not isinstance(value, Tensor) or value.grad is Tri.NO or value.origin is None or value.grad_origin is None:
         return None
     if value.origin.unit is not model.unit or value.grad_origin.unit is not model.unit:
         return None
@@ -31,14 +32,34 @@ def leaf_before(model: "Model", value: Value) -> cst.Call | None:
     if made is last or not isinstance(made, cst.Call):
         return None
     calls = model.calls(made)
-    if not calls or not all(call.name in MAKERS for call in calls):
+    if not calls or not all(call.name in MAKERS and _requires_grad(call.result) for call in calls):
+        # Where modes are not known, what is made of it only may require grad.
         return None
     return made if _is_after(model, last, made) and _operates(model, last, made) else None
+
+
+def _requires_grad(value: Value) -> bool:
+    return isinstance(value, Tensor) and value.grad is Tri.YES
 
 
 def is_parameter(model: "Model", made: cst.Call) -> bool:
     """Whether a call that makes a leaf makes an `nn.Parameter`."""
     return all(call.name in PARAMETERS for call in model.calls(made))
+
+
+def is_only_in(model: "Model", statement: cst.Assign, made: cst.Call, function: cst.FunctionDef) -> bool:
+    """Whether nothing else gets hold of a leaf: it is part of what is assigned, or of a variable used only there."""
+    if stands_in(made, statement.value):
+        return True
+    target = model.assigned_to(made)
+    if not isinstance(target, cst.Name):
+        return False
+    loads = [
+        node
+        for node in own_nodes(function)
+        if isinstance(node, cst.Name) and node.value == target.value and node is not target
+    ]
+    return bool(loads) and all(stands_in(node, statement) for node in loads)
 
 
 def _is_after(model: "Model", last: cst.CSTNode, made: cst.Call) -> bool:
@@ -91,7 +112,7 @@ def _converts(model: "Model", node: cst.Call, made: cst.Call) -> bool:
 
 
 def _is_elsewhere(node: cst.Call, result: Tensor, data: Tensor) -> bool:
-    """Whether `.to(...)` of a tensor on the CPU moves it, as far as its argument tells, or makes it of another dtype."""
+    """Whether `.to(...)` of a tensor on the CPU moves it, as far as its argument tells, or changes its dtype."""
     given = node.args[0].value
     if result.device in ELSEWHERE:
         return True

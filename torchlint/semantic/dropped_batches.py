@@ -7,18 +7,21 @@ import libcst as cst
 from torchlint.semantic.lengths import known_length
 from torchlint.semantic.loaders import DATA_LOADER, argument
 from torchlint.semantic.shapes import Shape
-from torchlint.semantic.values import TRUE, Const, Instance, Origin, Tensor, Value
+from torchlint.semantic.values import TRUE, UNKNOWN, Const, Instance, Origin, Tensor, Value
 
 if TYPE_CHECKING:
     from torchlint.semantic.facts import Call
     from torchlint.semantic.model import Model
 
 # Functions that give a tensor of the same shape.
-_UNARY = frozenset({"sigmoid", "float", "double", "tanh", "relu", "clamp", "to", "exp", "log_softmax", "softmax", "cuda"})
+_UNARY = frozenset(
+    {"sigmoid", "float", "double", "tanh", "relu", "clamp", "to", "exp", "log_softmax", "softmax", "cuda"}
+)
 # Functions that make a tensor of whatever size they are told.
 _MADE = frozenset({"full", "ones", "zeros", "view", "reshape", "expand", "new_full", "new_ones", "new_zeros"})
 # The numbers of samples in its parts.
 _SVHN = {"train": 73257, "test": 26032, "extra": 531131}
+_CONVERSIONS = frozenset({"float", "double", "to", "cuda", "long", "type"})
 _MAX_STEPS = 4
 _TENSOR_DATASET = "torch.utils.data.TensorDataset"
 
@@ -119,8 +122,38 @@ def _goes_over_batches(model: "Model", loop: cst.For) -> bool:
     return isinstance(name, cst.Name) and any(word in name.value.lower() for word in ("loader", "iterator", "_dl"))
 
 
-def follows(model: "Model", value: Value | None) -> bool:
+def _is_of_loop(model: "Model", call: "Call", written: cst.BaseExpression) -> bool:
+    """Whether an expression is what a loop takes out of a loader, converted at most: `y.float()`, `batch.label`."""
+    while isinstance(written, cst.Call) and isinstance(written.func, cst.Attribute):
+        if written.func.attr.value not in _CONVERSIONS:
+            return False
+        written = written.func.value
+    is_part = isinstance(written, (cst.Attribute, cst.Subscript))
+    base = written.value if isinstance(written, (cst.Attribute, cst.Subscript)) else written
+    if not isinstance(base, cst.Name):
+        return False
+    text = model.unit.source.text
+    if any(f"{base.value}{end}" in text for end in (".squeeze", ".view", ".reshape", ".unsqueeze")):
+        return False
+    return any(isinstance(loop, cst.For) and _names(loop.target, base.value, is_part) for loop in call.loops)
+
+
+def _names(target: cst.BaseExpression, name: str, is_part: bool) -> bool:
+    if isinstance(target, cst.Name):
+        return is_part and target.value == name
+    elements = target.elements if isinstance(target, (cst.Tuple, cst.List)) else ()
+    return any(
+        isinstance(element.value, cst.Name) and element.value.value == name
+        if not isinstance(element.value, (cst.Tuple, cst.List))
+        else _names(element.value, name, is_part)
+        for element in elements
+    )
+
+
+def follows(model: "Model", call: "Call", value: Value | None, written: cst.BaseExpression | None) -> bool:
     """Whether a target may have lost its batch in the same way, or takes its shape from the output."""
+    if value is UNKNOWN and written is not None:
+        return not _is_of_loop(model, call, written)
     if not isinstance(value, Tensor) or value.batch:
         return False
     if value.shape is not None and value.shape.rank == 1:

@@ -28,7 +28,6 @@ from torchlint.semantic.values import (
 if TYPE_CHECKING:
     from torchlint.semantic.interpret import Interpreter
     from torchlint.semantic.misfits import Misfit
-    from torchlint.semantic.misfits import Misfit
     from torchlint.semantic.layer_dtypes import Mismatch
     from torchlint.semantic.module_attributes import Setting
     from torchlint.semantic.overwritten import Overwritten
@@ -195,8 +194,6 @@ class Facts:
         self.stretches: list[Stretch] = []
         # What torch refuses because of sizes.
         self.misfits: list[Misfit] = []
-        # What torch refuses because of sizes.
-        self.misfits: list[Misfit] = []
         # Tensors that are used as what their shapes say they are not.
         self.scalar_uses: list[ScalarUse] = []
         # Batch norms that get one value for each channel while they train.
@@ -247,7 +244,6 @@ class Facts:
         self.chains.clear()
         self.wrapped.clear()
         self.stretches.clear()
-        self.misfits.clear()
         self.misfits.clear()
         self.scalar_uses.clear()
         self.single_batches.clear()

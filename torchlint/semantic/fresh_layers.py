@@ -13,7 +13,7 @@ from torchlint.semantic.knowledge import module_class
 from torchlint.semantic.modes import mode_layers
 from torchlint.semantic.parametrised import is_parametrised
 from torchlint.semantic.parts import parts
-from torchlint.semantic.values import Const, FunctionInfo, Instance, Tri
+from torchlint.semantic.values import ClassInfo, Const, FunctionInfo, Instance, Tri
 
 if TYPE_CHECKING:
     from torchlint.semantic.facts import Call
@@ -47,6 +47,9 @@ def fresh_layers(model: "Model") -> Iterator[Fresh]:
     # Those that train what they make.
     training = {function for event in model.events if event.kind == "backward" for function in event.active}
     for call in _constructions(model):
+        if call.active and call.active[-1].name == "__init__":
+            seen[id(call.node)] = None
+            continue
         forward = _forward(call)
         if forward is None:
             if len(call.stack) > len(call.active):
@@ -71,10 +74,10 @@ def _constructions(model: "Model") -> Iterator["Call"]:
     names = [name for name in model.called if name == PARAMETER or name in CONTAINERS or _is_layer(name)]
     yield from model.calls_of(*names)
     if any(is_module_class(info) is Tri.YES for info in model.classes):
-        for call in model.all_calls:
-            if call.name is None and isinstance(call.result, Instance) and call.result.info is call.callee:
-                if is_module(call.result):
-                    yield call
+        for calls in model.facts.calls.values():
+            if type(calls[0].callee) is ClassInfo and isinstance(calls[0].result, Instance):
+                if is_module(calls[0].result):
+                    yield from (call for call in calls if call.callee is calls[0].callee)
 
 
 def _is_layer(name: str) -> bool:

@@ -50,14 +50,22 @@ class Initializer(NamedTuple):
             yield statement
 
 
-def _is_usual(info: ClassInfo, function: cst.FunctionDef) -> bool:
-    """Whether an `__init__` starts with a call of that above it, as nearly all do: a cheap question."""
+def is_usual(info: ClassInfo) -> bool:
+    """Whether a class has no `__init__`, or one that starts with a call of that above it: a cheap question."""
+    held = info.base.get("__init__")
+    function = held.info.node if isinstance(held, FunctionRef) else None
+    if not isinstance(function, cst.FunctionDef):
+        return True
     body = function.body
-    for line in body.body[:2] if isinstance(body, cst.IndentedBlock) else ():
+    for line in body.body[:8] if isinstance(body, cst.IndentedBlock) else ():
         first = line.body[0] if isinstance(line, cst.SimpleStatementLine) else None
-        call = first.value if isinstance(first, cst.Expr) else None
-        if not isinstance(call, cst.Call):
+        if isinstance(first, cst.Assign) and all(isinstance(each.target, cst.Name) for each in first.targets):
             continue
+        call = first.value if isinstance(first, cst.Expr) else None
+        if isinstance(call, (cst.SimpleString, cst.ConcatenatedString)) or isinstance(first, cst.Assert):
+            continue
+        if not isinstance(call, cst.Call):
+            return False
         above = super_call(call.func) if isinstance(call.func, cst.Attribute) else None
         if above is None or call.func.attr.value != "__init__":  # type: ignore[attr-defined]
             return False
@@ -67,14 +75,14 @@ def _is_usual(info: ClassInfo, function: cst.FunctionDef) -> bool:
 
 
 def own_initializer(info: ClassInfo) -> Initializer | None:
-    """The `__init__` that a class defines, if it is a plain function that takes its object, and not the usual one."""
+    """The `__init__` that a class defines, if it is a plain function that takes its object."""
     held = info.base.get("__init__")
     if not isinstance(held, FunctionRef) or held.info.owner is not info or held.info.decorators:
         return None
     function = held.info.node
     if not isinstance(function, cst.FunctionDef) or not isinstance(function.body, cst.IndentedBlock):
         return None
-    if not receiver_name(function) or _is_usual(info, function):
+    if not receiver_name(function):
         return None
     calls = []
     named = []

@@ -470,11 +470,17 @@ class Interpreter:
     def _for(self, node: cst.For) -> None:
         iterable = self.eval(node.iter)
         items = rounds.known_items(self, node, iterable) if self.active else None
-        if items is not None:
+        if items:
             rounds.run(self, node, items)
         else:
+            before = self.state
+            if items is not None:
+                # Nothing to go over: what the loop would do is looked at, and does not happen.
+                self.state = State(before)
             element = objects.iterate(self, iterable, node.iter)
             self._loop(node, lambda: self.bind(node.target, element))
+            if items is not None:
+                self.state = before
         if node.orelse is not None and not self.state.dead:
             with self.layer() as layer:
                 self._block(node.orelse.body)

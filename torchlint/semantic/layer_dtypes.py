@@ -6,7 +6,7 @@ import libcst as cst
 
 from torchlint.semantic.instances import submodules
 from torchlint.semantic.knowledge.dtypes import named
-from torchlint.semantic.promotion import default_float, is_whole
+from torchlint.semantic.promotion import WIDE, default_float, is_whole
 from torchlint.semantic.values import DTYPE, NONE, UNKNOWN, Const, FunctionInfo, Instance, Origin, Tensor, Value
 
 if TYPE_CHECKING:
@@ -60,18 +60,20 @@ def note(machine: "Interpreter", call: "Call", layer: Instance, given: Value | N
     """Keep a call of a layer that multiplies what it is given by its parameters, if their dtypes differ."""
     if type(given) is not Tensor or given.dtype == wanted or wanted not in _REFUSED or given.batch:
         return
-    if given.dtype in _REFUSED or is_whole(given.dtype):
+    if given.dtype in _REFUSED or is_whole(given.dtype) or (given.dtype == WIDE and wanted == "float32"):
         _note(machine, call, layer, given, wanted)
 
 
 def note_index(machine: "Interpreter", call: "Call", layer: Instance, given: Value | None) -> None:
     """Keep a call of an embedding that is given no indices."""
-    if type(given) is Tensor and given.dtype is not None and given.dtype not in _INDEXES and not given.batch:
+    if type(given) is not Tensor or given.batch or given.dtype == WIDE:
+        return
+    if given.dtype is not None and given.dtype not in _INDEXES:
         _note(machine, call, layer, given, None)
 
 
 def _note(machine: "Interpreter", call: "Call", layer: Instance, given: Tensor, wanted: str | None) -> None:
-    if machine.facts is None or not machine.recording or not machine.stack or call.tried:
+    if machine.facts is None or not machine.recording or not machine.stack or call.tried or machine.doubtful:
         return
     entered = machine.active[0] if machine.statement is None and machine.active else None
     machine.facts.dtype_mismatches.append(Mismatch(machine.stack, layer, given, wanted, call.origin, entered))

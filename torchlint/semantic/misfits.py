@@ -6,7 +6,7 @@ import libcst as cst
 
 from torchlint.semantic.mode_conditions import mentions_mode
 from torchlint.semantic.parts import has_attribute
-from torchlint.semantic.shapes import Mismatch, broadcast
+from torchlint.semantic.shapes import Mismatch, Shape, broadcast, spelled
 from torchlint.semantic.stretches import asks_for_shape
 from torchlint.semantic.values import Instance, Origin, Tensor, Value
 
@@ -54,6 +54,18 @@ def note_comparison(machine: "Interpreter", node: cst.CSTNode, left: Tensor, rig
         broadcast(left.shape, right.shape)
     except Mismatch as mismatch:
         _note(machine, node, None, left, mismatch)
+
+
+def note_written(machine: "Interpreter", node: cst.CSTNode, owner: Tensor, place: Shape | None, value: Tensor) -> None:
+    """Keep an assignment to part of a tensor that does not hold what is assigned."""
+    shape = value.shape
+    if place is None or shape is None or place.open or shape.open:
+        return
+    for own, other in zip(reversed(place.dims), reversed(shape.dims), strict=False):
+        if own != other and other != 1 and isinstance(own, int) and isinstance(other, int):
+            text = f"of {place} cannot hold {shape}: {spelled(own)} and {spelled(other)}"
+            _note(machine, node, None, value, Mismatch(text, other, own))
+            return
 
 
 def _is_doubtful(machine: "Interpreter") -> bool:

@@ -15,7 +15,6 @@ from torchlint.semantic.layer_dtypes import Mismatch
 from torchlint.semantic.loaders import Loader
 from torchlint.semantic.losses import Loss, losses
 from torchlint.semantic.misfits import Misfit
-from torchlint.semantic.misfits import Misfit
 from torchlint.semantic.pickling import Unpicklable, unpicklable
 from torchlint.semantic.pipelines import Pipelines, pipelines
 from torchlint.semantic.project import Project, Unit
@@ -294,11 +293,6 @@ class Model:
     def gradients_read(self) -> Sequence[tuple[cst.Attribute, Tensor, tuple[FunctionInfo, ...]]]:
         """Where this file asks for the gradient of a tensor that requires grad, with the functions that run there."""
         return self.facts.gradients_read
-
-    @property
-    def misfits(self) -> Sequence[Misfit]:
-        """What torch refuses because of sizes, also in other files to which calls of this one lead."""
-        return self.facts.misfits
 
     @property
     def misfits(self) -> Sequence[Misfit]:

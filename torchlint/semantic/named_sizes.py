@@ -21,16 +21,21 @@ def exchanged(scope: cst.CSTNode, node: cst.Call) -> tuple[tuple[str, ...], tupl
     if wanted is None or len(wanted) < 2 or len(set(wanted)) < len(wanted):
         return None
     name = func.value.value
-    known: tuple[str, ...] | None = None
+    known: dict[int, str] = {}
     for line in _lines(scope):
         if stands_in(node, line):
-            different = known is not None and set(known) == set(wanted) and known != wanted
-            return (known, wanted) if different and known is not None else None
+            own = tuple(known.get(index, "") for index in range(len(wanted)))
+            return (own, wanted) if set(own) == set(wanted) and own != wanted else None
         taken = _taken(line, name)
         if taken is not None:
-            known = taken
-        elif known is not None and _binds(line, {name, *known}):
-            known = None
+            known = dict(enumerate(taken))
+            continue
+        one = _taken_alone(line, name)
+        if known and _binds(line, {name}):
+            known = {}
+        known = {index: size for index, size in known.items() if not _binds(line, {size})}
+        if one is not None:
+            known[one[0]] = one[1]
     return None
 
 
@@ -46,7 +51,7 @@ def _names(nodes: Sequence[cst.BaseExpression]) -> tuple[str, ...] | None:
 
 
 def _lines(scope: cst.CSTNode) -> Iterator[cst.CSTNode]:
-    """The simple lines of a function, and the heads of its loops and contexts, in order; not those of functions in it."""
+    """The lines of a function, and the heads of its loops and contexts, in order; not those of inner functions."""
     for part in parts(scope):
         if isinstance(part, (cst.SimpleStatementLine, cst.SimpleStatementSuite)):
             yield part
@@ -82,6 +87,29 @@ def _taken(line: cst.CSTNode, name: str) -> tuple[str, ...] | None:
     if not isinstance(value.value, cst.Name) or value.value.value != name:
         return None
     return _names([element.value for element in target.elements])
+
+
+def _taken_alone(line: cst.CSTNode, name: str) -> tuple[int, str] | None:
+    """The index and the name in `b = x.size(0)` or `b = x.shape[0]`."""
+    if not isinstance(line, cst.SimpleStatementLine) or len(line.body) != 1:
+        return None
+    assign = line.body[0]
+    if not isinstance(assign, cst.Assign) or len(assign.targets) != 1:
+        return None
+    value, target = assign.value, assign.targets[0].target
+    index: cst.CSTNode | None = None
+    if isinstance(value, cst.Call) and len(value.args) == 1:
+        index, owner, wanted = value.args[0].value, value.func, "size"
+    elif isinstance(value, cst.Subscript) and len(value.slice) == 1:
+        piece = value.slice[0].slice
+        index, owner, wanted = (piece.value if isinstance(piece, cst.Index) else None), value.value, "shape"
+    else:
+        return None
+    if not isinstance(owner, cst.Attribute) or owner.attr.value != wanted or not isinstance(target, cst.Name):
+        return None
+    if not isinstance(owner.value, cst.Name) or owner.value.value != name or not isinstance(index, cst.Integer):
+        return None
+    return int(index.value), target.value
 
 
 def _binds(line: cst.CSTNode, names: set[str]) -> bool:

@@ -169,7 +169,9 @@ def item(machine: "Interpreter", value: Value, indexes: list[Value], node: cst.C
         try:
             return picked.of_shape(_indexed(tensor.shape, indexes))
         except shapes.Mismatch as mismatch:
-            misfits.note_operator(machine, node, mismatch, tensor)
+            if tensor.shape != shapes.SCALAR:
+                # An index of what has no dimensions is kept elsewhere.
+                misfits.note_operator(machine, node, mismatch, tensor)
             return picked
     if isinstance(value, TupleOf) or content(machine, value) is not None:
         return _sequence_item(machine, value, index, node)
@@ -190,16 +192,19 @@ def item(machine: "Interpreter", value: Value, indexes: list[Value], node: cst.C
         )
     if isinstance(value, Instance):
         touch(machine, value)
+        if value.symbol == tables.BUNCH and isinstance(index, Const):
+            return machine.read(value, str(index.value)) or UNKNOWN
+        if value.symbol == _IMAGE and any(map(_is_reversing, indexes)):
+            return Array(machine.here(node), backwards=all(map(_is_basic, indexes)))
         return tables.picked(machine, value, index, node) if value.symbol == tables.FRAME else UNKNOWN
     if isinstance(value, Array):
-        # One index may give a number.
         if not any(is_slice(index) for index in indexes):
-            return UNKNOWN
+            return _picked(value, indexes)
         shape = _indexed(value.shape, indexes) if value.shape is not None else None
         return Array(value.origin, shape, value.dtype, _runs_backwards(value, indexes))
     if value is UNKNOWN and len(indexes) > 1 and any(map(_is_reversing, indexes)):
         # Of all that has several dimensions, only arrays take a negative step.
-        return Array(machine.here(node), backwards=True)
+        return Array(machine.here(node), backwards=all(map(_is_basic, indexes)))
     if isinstance(value, Method) and value.name in tables.LOCATORS:
         return tables.located(machine, value, indexes, node)
     if isinstance(value, Iterated):
@@ -226,16 +231,38 @@ def _indexed(shape: shapes.Shape, indexes: list[Value]) -> shapes.Shape | None:
     return reshaping.indexed(shape, known)
 
 
+# What OpenCV reads, an array.
+_IMAGE = "cv2.Image"
+
+
+def _picked(array: Array, indexes: list[Value]) -> Value:
+    """What indexes that are no slices pick out of an array: fewer dimensions, or one number."""
+    try:
+        shape = _indexed(array.shape, indexes) if array.shape is not None else None
+    except shapes.Mismatch:
+        return UNKNOWN
+    if shape is None or shape.open:
+        return UNKNOWN
+    if shape.dims:
+        return Array(array.origin, shape, array.dtype)
+    return Scalar("float64") if array.dtype == "float64" else UNKNOWN
+
+
 def _is_reversing(index: Value) -> bool:
     """Whether an index is a slice from the end to the start."""
     step = index.value.step if isinstance(index, Const) and isinstance(index.value, slice) else None
     return type(step) is int and step < 0
 
 
+def _is_basic(index: Value) -> bool:
+    """Whether an index gives a view: a number, a slice, `...`."""
+    return is_slice(index) or isinstance(index, (Const, Scalar))
+
+
 def _runs_backwards(array: Array, indexes: list[Value]) -> bool:
     """Whether what is picked out of an array certainly has a negative stride."""
     if not array.backwards:
-        return any(map(_is_reversing, indexes))
+        return any(map(_is_reversing, indexes)) and all(map(_is_basic, indexes))
     # One index may take the dimension away, another negative step turns it round.
     return all(is_slice(index) and not _is_reversing(index) for index in indexes)
 
@@ -312,6 +339,8 @@ def set_item(machine: "Interpreter", owner: Value, target: cst.Subscript, value:
         training.written_to(machine, target, target.value, owner)
         note_overwritten(machine, target, owner)
         written = as_tensor(machine, value)
+        if owner.shape is not None and written is not None and written.shape is not None:
+            misfits.note_written(machine, target, owner, _target_shape(machine, owner, target), written)
         grad = owner.grad
         if grad is Tri.NO and machine.grad_mode() is not Tri.NO and not isinstance(value, (Const, Scalar, Array)):
             # Writing part of a graph into a tensor makes it part of the graph.
@@ -327,6 +356,23 @@ def set_item(machine: "Interpreter", owner: Value, target: cst.Subscript, value:
                 grad_origin=written.grad_origin if written is not None else None,
             ),
         )
+
+
+def _target_shape(machine: "Interpreter", owner: Tensor, target: cst.Subscript) -> shapes.Shape | None:
+    """The shape of what an assignment to indexes of a tensor writes to."""
+    assert owner.shape is not None
+    indexes = []
+    for element in target.slice:
+        piece = element.slice
+        if isinstance(piece, cst.Index):
+            indexes.append(machine.eval_quietly(piece.value))
+        else:
+            bounds = (piece.lower, piece.upper, piece.step)  # type: ignore[attr-defined]
+            indexes.append(slice_value([machine.eval_quietly(b) if b is not None else NONE for b in bounds]))
+    try:
+        return _indexed(owner.shape, indexes)
+    except shapes.Mismatch:
+        return None
 
 
 def unpacked(machine: "Interpreter", value: Value, count: int) -> Sequence[Value] | None:
@@ -586,6 +632,9 @@ def _of_arrays(left: Value, operator: str, right: Value) -> Value:
     if dtype is None:
         return UNKNOWN
     sizes = [side.shape if isinstance(side, Array) else shapes.SCALAR for side in sides]
+    if all(size == shapes.SCALAR for size in sizes):
+        # Of arrays without dimensions NumPy makes numbers.
+        return Scalar("float64") if dtype == "float64" else UNKNOWN
     try:
         return Array(left.origin, shapes.broadcast(*sizes), dtype)
     except shapes.Mismatch:

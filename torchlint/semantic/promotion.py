@@ -21,6 +21,8 @@ INTEGERS = UNSIGNED | frozenset(SIGNED)
 FLOATS = ("float16", "bfloat16", "float32", "float64")
 COMPLEX = ("complex32", "complex64", "complex128")
 BOOL = "bool"
+# The one or the other, of which nothing decides: what pandas reads from a file.
+WIDE = "int64 or float64"
 # The complex dtype of numbers that are this wide.
 _COMPLEX_OF = {"float16": "complex32", "bfloat16": "complex64", "float32": "complex64", "float64": "complex128"}
 # How an operand takes part: as a tensor with dimensions or without, or as one of Python's numbers.
@@ -163,6 +165,8 @@ def _combined(higher: str, lower: str) -> str | None:
 
 def quotient(dtype: str | None, default: str | None) -> str | None:
     """What a division gives where its operands promote to a dtype: whole numbers become floats."""
+    if dtype == WIDE:
+        return None
     return default if is_whole(dtype) else dtype
 
 
@@ -188,7 +192,11 @@ def array_arithmetic(left: Value, operator: str, right: Value) -> str | None:
         return None
     kinds = {type(side.value).__name__ if isinstance(side, Const) else side.kind
              for side in sides if isinstance(side, (Const, Scalar))}  # fmt: skip
-    if len(dtypes) + sum(isinstance(side, (Const, Scalar)) for side in sides) < 2 or not kinds <= {"int", "float", "float64"}:
+    if len(dtypes) + sum(isinstance(side, (Const, Scalar)) for side in sides) < 2 or not kinds <= {
+        "int",
+        "float",
+        "float64",
+    }:
         return None
     if "float64" in dtypes:
         return "float64"

@@ -13,9 +13,11 @@ from torchlint.semantic.values import (
     CONTENT,
     FALSE,
     TRAINING,
+    UNKNOWN,
     Arguments,
     Cell,
     ClassInfo,
+    Const,
     DictRef,
     Entries,
     FunctionRef,
@@ -24,6 +26,7 @@ from torchlint.semantic.values import (
     Iterated,
     ListRef,
     OneOf,
+    Scalar,
     Starred,
     Tensor,
     Tri,
@@ -37,6 +40,8 @@ if TYPE_CHECKING:
     from torchlint.semantic.model import Model
 
 PARAMETERS = ("torch.nn.Parameter", "torch.nn.parameter.Parameter")
+# Different objects that are looked at for one assignment.
+MAX_CONTEXTS = 12
 # What is in lists and dicts by calls of these, and the argument that is put in.
 _FILLING = {
     "builtins.list.append": (0, "object"),
@@ -88,7 +93,7 @@ def unregistered(model: "Model") -> Iterator[Unregistered]:
     owners = []
     for setting in model.facts.settings:
         info = setting.owner.info if isinstance(setting.owner, Instance) else None
-        if info is None or not _may_hold(setting):
+        if info is None or not _may_hold(model, setting):
             continue
         if info not in kept:
             kept[info] = _leaves_to_torch(info)
@@ -102,19 +107,39 @@ def unregistered(model: "Model") -> Iterator[Unregistered]:
         by_target.setdefault(id(setting.target), []).append(setting)
     seen: set[int] = set()
     for group in by_target.values():
-        found = [holders.judged(setting) for setting in group]
-        bad = [verdict for verdict in found if isinstance(verdict, Unregistered)]
-        # `False`: in this context they are registered, or left to their author.
         values = {id(setting.value) for setting in group}
         # `+=` assigns the same list again.
-        if bad and False not in found and seen.isdisjoint(values):
-            yield bad[0]
+        if seen.isdisjoint(values):
+            found = _judged(holders, group)
+            if found is not None:
+                yield found
         seen |= values
 
 
-def _may_hold(setting: Setting) -> bool:
+def _judged(holders: "_Holders", group: list[Setting]) -> Unregistered | None:
+    """What is wrong with one assignment, by all contexts in which it ran."""
+    bad: Unregistered | None = None
+    asked: set[tuple[int, int]] = set()
+    for setting in group:
+        key = id(setting.owner), id(setting.value)
+        if key not in asked and len(asked) < MAX_CONTEXTS:
+            asked.add(key)
+            verdict = holders.judged(setting)
+            if verdict is False:
+                # In this context they are registered, or left to their author.
+                return None
+            if isinstance(verdict, Unregistered):
+                bad = bad or verdict
+    return bad
+
+
+def _may_hold(model: "Model", setting: Setting) -> bool:
     """Whether what is assigned is a container that may hold modules or parameters, by what it holds right then."""
     value, content = setting.value, setting.content
+    made = value.origin.node if value.origin is not None else None
+    if isinstance(made, cst.Subscript) and any(isinstance(whole, Instance) for whole in model.values(made.value)):
+        # A slice of a container of torch is one, too.
+        return False
     if isinstance(value, TupleOf):
         held: Iterable[Value] = value.items
     elif not isinstance(value, (ListRef, DictRef)):
@@ -282,37 +307,36 @@ class _Holders:
         """All that became an attribute of a module, went into a container of torch, or to code that is not known."""
         if self._known is None:
             self._known = {held for owner, held in self.model.facts.members if is_module(owner)}
+            for name in self.model.called:
+                if name.rpartition(".")[2] in _BY_HAND:
+                    receivers = (call.receiver for call in self.model.calls_of(name))
+                    self._known.update(receiver for receiver in receivers if isinstance(receiver, Cell))
+                if _may_register(name):
+                    for call in self.model.calls_of(name):
+                        self._hand_over(call)
             for call in self.model.all_calls:
-                if (
-                    call.name is not None
-                    and call.name.rpartition(".")[2] in _BY_HAND
-                    and isinstance(call.receiver, Cell)
-                ):
-                    self._known.add(call.receiver)
-                if self._may_register(call):
-                    given = self._given(call.arguments)
-                    self._known.update(value for value in given if isinstance(value, Cell))
-                    self._origins.update(id(leaf.origin.node) for leaf in given if leaf.origin and type(leaf) is Tensor)
+                if call.name is None and not isinstance(call.callee, _FOLLOWED):
+                    self._hand_over(call)
         return self._known
 
-    @staticmethod
-    def _may_register(call: "Call") -> bool:
-        if isinstance(call.callee, (FunctionRef, ClassInfo)):
-            return False
-        name = call.name
-        if name is None:
-            return not (isinstance(call.callee, Instance) and call.callee.info is not None)
-        if name.endswith(".forward"):
-            return False
-        return not name.startswith(_HARMLESS) or name == "builtins.setattr"
+    def _hand_over(self, call: "Call") -> None:
+        """What a call was given may be registered by it."""
+        assert self._known is not None
+        for value in self._given(call.arguments):
+            if isinstance(value, Cell):
+                self._known.add(value)
+            elif type(value) is Tensor and value.origin is not None:
+                self._origins.add(id(value.origin.node))
 
     def _given(self, arguments: Arguments) -> list[Value]:
         """The arguments of a call, and what the lists among them hold."""
         given: list[Value] = []
         for value in (*arguments.positional, *arguments.tail, *arguments.keywords.values()):
-            given.append(value)
-            if not isinstance(value, (Instance, Tensor)):
-                given.extend(self.leaves(value))
+            kind = type(value)
+            if kind is not Const and kind is not Scalar and value is not UNKNOWN:
+                given.append(value)
+                if kind is not Instance and kind is not Tensor:
+                    given.extend(self.leaves(value))
         return given
 
     def _reached(self, owner: Instance) -> set[Instance]:
@@ -331,6 +355,15 @@ class _Holders:
                     pending.extend(self.leaves(option))
         reached.discard(owner)
         return reached
+
+
+# Calls of these are followed.
+_FOLLOWED = (FunctionRef, ClassInfo, Instance)
+
+
+def _may_register(name: str) -> bool:
+    """Whether what is given to something outside the project may be registered by it."""
+    return not name.endswith(".forward") and (not name.startswith(_HARMLESS) or name == "builtins.setattr")
 
 
 def _is_container(value: Value) -> bool:

@@ -4,6 +4,7 @@ Only the syntax of the one function is looked at.
 """
 
 from collections.abc import Iterator, Sequence
+from typing import TypeGuard
 
 import libcst as cst
 
@@ -15,7 +16,9 @@ _SIZES = frozenset({
     "shape", "size", "dim", "ndim", "numel", "dtype", "device", "is_cuda", "requires_grad", "type_as", "new_zeros",
     "new_ones", "new_tensor", "new_full", "new_empty", "grad_fn", "get_device", "names",
 })  # fmt: skip
-_LIKE = frozenset({"zeros_like", "ones_like", "rand_like", "randn_like", "empty_like", "full_like", "len", "isinstance"})
+_LIKE = frozenset(
+    {"zeros_like", "ones_like", "rand_like", "randn_like", "empty_like", "full_like", "len", "isinstance"}
+)
 
 
 def read_again(
@@ -49,7 +52,7 @@ def read_again(
     return None
 
 
-def _is_name(node: cst.CSTNode) -> bool:
+def _is_name(node: cst.CSTNode) -> TypeGuard[cst.Name]:
     return isinstance(node, cst.Name)
 
 
@@ -159,9 +162,7 @@ def _after(trail: Trail, held: set[str], but: frozenset[int]) -> cst.Name | None
     return None
 
 
-def _first(
-    statements: Sequence[cst.CSTNode], held: set[str], but: frozenset[int]
-) -> tuple[cst.Name | None, set[str]]:
+def _first(statements: Sequence[cst.CSTNode], held: set[str], but: frozenset[int]) -> tuple[cst.Name | None, set[str]]:
     """The first reading in statements that run in order, and the variables that hold the tensor after them."""
     for statement in statements:
         if not held:
@@ -231,9 +232,7 @@ def _bound(statement: cst.CSTNode) -> set[str]:
     """The variables that a statement binds anew, under whatever condition; in-place operators do not."""
     found: set[str] = set()
     for node in _all(statement):
-        if isinstance(node, cst.AssignTarget):
-            found |= {item.value for item in flattened(node.target) if isinstance(item, cst.Name)}
-        elif isinstance(node, (cst.For, cst.AnnAssign, cst.NamedExpr)):
+        if isinstance(node, (cst.AssignTarget, cst.For, cst.AnnAssign, cst.NamedExpr)):
             found |= {item.value for item in flattened(node.target) if isinstance(item, cst.Name)}
         elif isinstance(node, cst.Del):
             found |= {each.value for each in _all(node) if isinstance(each, cst.Name)}

@@ -28,9 +28,7 @@ _COUNTING = frozenset({"builtins.enumerate", "builtins.zip", "builtins.reversed"
 def known_items(machine: "Interpreter", loop: cst.For, iterable: Value) -> Sequence[Value] | None:
     """What a loop of a model goes over; None where that is not known, or the loop is to be run as any other."""
     items = _items(machine, loop.iter, iterable)
-    if items is None or not 0 < len(items) <= MAX_ROUNDS or len(items) > machine.rounds_left:
-        return None
-    if len(items) == 1 or not _builds(machine, loop):
+    if items is None or len(items) > min(MAX_ROUNDS, machine.rounds_left) or not _builds(machine, loop):
         return None
     machine.rounds_left -= len(items)
     return items

@@ -135,6 +135,8 @@ def _lead(a: Dim, b: Dim) -> Dim:
     """The size of a batch that is either: one symbol for both."""
     if a is None or b is None or a == b:
         return a if a == b else None
+    if "?" in (a, b):
+        return "?"
     symbols = sorted({*str(a).split("|"), *str(b).split("|")})
     joined = "|".join(symbols)
     return joined if len(joined) <= _MAX_SYMBOL else "?"
@@ -172,7 +174,9 @@ def _wider(a: Dim, b: Dim) -> Dim:
         return a
     if isinstance(b, int):
         return b
-    return MANY if MANY in (a, b) else MULTIPLE if MULTIPLE in (a, b) else None
+    if MANY in (a, b) or MULTIPLE in (a, b):
+        return MANY if MANY in (a, b) else MULTIPLE
+    return _lead(a, b)
 
 
 def broadcast(a: Shape | None, b: Shape | None) -> Shape | None:
@@ -200,7 +204,7 @@ def broadcast(a: Shape | None, b: Shape | None) -> Shape | None:
     right = (*[None if b.open else 1] * (count - len(b.dims)), *b.dims)
     for index, (x, y) in enumerate(zip(left, right, strict=True)):
         if x != y and isinstance(x, int) and isinstance(y, int) and x != 1 and y != 1:
-            where = f"dimension {index}" if not a.open and not b.open else f"dimension {index - count}"
+            where = "the last dimension" if index == count - 1 else f"dimension {index - count}"
             raise Mismatch(f"cannot go together: {spelled(x)} and {spelled(y)} in {where} of {a} and {b}", x, y)
     dims = tuple(map(_wider, left, right))
     if lead is not None:

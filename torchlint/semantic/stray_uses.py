@@ -30,10 +30,11 @@ _SIZES = frozenset({"shape", "size", "dim", "ndim", "numel", "dtype", "nelement"
 # Operations that want all of their tensors on one device.
 _MIXING = frozenset({
     "matmul", "mm", "bmm", "einsum", "mul", "add", "sub", "div", "multiply", "gather", "index_select", "scatter",
-    "scatter_add", "where", "cat", "concat", "stack", "masked_fill", "masked_fill_", "masked_select", "conv1d", "conv2d",
-    "conv3d", "conv_transpose2d", "linear", "embedding", "baddbmm", "addmm", "lerp", "dot", "cdist", "maximum",
-    "minimum", "eq", "ne", "add_", "mul_", "sub_", "div_", "batch_norm", "logical_and", "logical_or", "outer",
-    "mse_loss", "l1_loss", "cross_entropy", "grid_sample", "cosine_similarity", "kron", "scaled_dot_product_attention",
+    "scatter_add", "where", "cat", "concat", "stack", "masked_fill", "masked_fill_", "masked_select", "conv1d",
+    "conv2d", "conv3d", "conv_transpose2d", "linear", "embedding", "baddbmm", "addmm", "lerp", "dot", "cdist",
+    "maximum", "minimum", "eq", "ne", "add_", "mul_", "sub_", "div_", "batch_norm", "logical_and", "logical_or",
+    "outer", "mse_loss", "l1_loss", "cross_entropy", "grid_sample", "cosine_similarity", "kron",
+    "scaled_dot_product_attention",
 })  # fmt: skip
 
 

@@ -1,10 +1,12 @@
 """Tables of pandas: what picking columns out of one gives."""
 
+import re
 from typing import TYPE_CHECKING
 
 import libcst as cst
 
 from torchlint.semantic.instances import allocate
+from torchlint.semantic.promotion import WIDE
 from torchlint.semantic.shapes import MANY, Shape
 from torchlint.semantic.values import (
     UNKNOWN,
@@ -24,6 +26,10 @@ if TYPE_CHECKING:
 
 FRAME = "pandas.DataFrame"
 SERIES = "pandas.Series"
+# What the data sets of scikit-learn come in.
+BUNCH = "sklearn.utils.Bunch"
+# What may make numbers of a table narrower than those that are read from a file.
+_CONVERTS = re.compile(r"""(np|numpy)\.float(32|16)|['"]float(32|16)|astype|downcast|\bread_\w+\([^)]*dtype""")
 LOCATORS = frozenset({f"{FRAME}.iloc", f"{FRAME}.loc"})
 
 
@@ -48,6 +54,11 @@ def located(machine: "Interpreter", locator: Method, indexes: list[Value], node:
     return locator.receiver if isinstance(columns, ListRef) else UNKNOWN
 
 
-def values(table: Instance, origin: Origin | None) -> Array:
+def values(machine: "Interpreter", table: Instance, origin: Origin | None) -> Array:
     """`df.values`: rows and columns; those of a column are one dimension."""
-    return Array(origin, Shape((MANY,)) if table.symbol == SERIES else Shape((MANY, None)))
+    return Array(origin, Shape((MANY,)) if table.symbol == SERIES else Shape((MANY, None)), dtype_in(machine))
+
+
+def dtype_in(machine: "Interpreter") -> str | None:
+    """What the numbers of a table are unless something converts it: read from a file, they are of 64 bits."""
+    return None if _CONVERTS.search(machine.unit.source.text) else WIDE

@@ -5,13 +5,14 @@ A column of a table, `df["price"]`, has one dimension; several, `df[["price"]]`,
 
 from typing import TYPE_CHECKING
 
-from torchlint.semantic import objects, reshaping, shapes
+from torchlint.semantic import objects, reshaping, shapes, tables
 from torchlint.semantic.instances import allocate
 from torchlint.semantic.knowledge.contract import Transfer
 from torchlint.semantic.knowledge.dtypes import kind_of
 from torchlint.semantic.knowledge.shapes_operations import of_data
+from torchlint.semantic.promotion import WIDE
 from torchlint.semantic.shapes import MANY, Dim, Shape
-from torchlint.semantic.tables import FRAME, SERIES
+from torchlint.semantic.tables import BUNCH, FRAME, SERIES
 from torchlint.semantic.values import (
     NONE,
     UNKNOWN,
@@ -69,7 +70,6 @@ LOADED = {
     "load_diabetes": "float64",
     "fetch_california_housing": "float64",
 }
-BUNCH = "sklearn.utils.Bunch"
 SCALERS = ("StandardScaler", "MinMaxScaler", "RobustScaler", "MaxAbsScaler", "Normalizer")
 
 
@@ -170,7 +170,7 @@ def _drawn_by_size(at: int, dtype: str) -> Transfer:
         size = call.argument(at, "size")
         if size is None or size == NONE or not call.arguments.complete:
             return UNKNOWN
-        return Array(machine.here(call.node), _size(machine, size), dtype)
+        return Array(machine.here(call.node), _size(machine, size), _told(call, at + 1, dtype))
 
     return transfer
 
@@ -317,7 +317,9 @@ def _column(machine: "Interpreter", call: "Call") -> Value:
 
 def _to_numpy(machine: "Interpreter", call: "Call") -> Value:
     columns = isinstance(call.receiver, Instance) and call.receiver.symbol == FRAME
-    return Array(machine.here(call.node), Shape((MANY, None) if columns else (MANY,)), _told(call, 0, None))
+    return Array(
+        machine.here(call.node), Shape((MANY, None) if columns else (MANY,)), _told(call, 0, tables.dtype_in(machine))
+    )
 
 
 # -- scikit-learn ------------------------------------------------------------------------------------------------------
@@ -376,6 +378,13 @@ def _part(value: Value) -> Value:
     return value.of_shape(rows) if isinstance(value, Tensor) else Array(value.origin, rows, value.dtype)
 
 
+def _scaled_dtype(machine: "Interpreter", given: Value | None) -> str | None:
+    """Scalers make floats of whole numbers, and leave floats as they are."""
+    is_table = isinstance(given, Instance) and given.symbol == FRAME
+    dtype = tables.dtype_in(machine) if is_table else given.dtype if isinstance(given, Array) else None
+    return "float64" if dtype in ("int64", "float64", WIDE) else None
+
+
 def _scaled(machine: "Interpreter", call: "Call") -> Value:
     given = call.argument(0, "X")
     rows: Dim = None
@@ -384,7 +393,7 @@ def _scaled(machine: "Interpreter", call: "Call") -> Value:
         rows, columns = given.shape.dims
     elif isinstance(given, Instance) and given.symbol == FRAME:
         rows = MANY
-    return Array(machine.here(call.node), Shape((rows, columns)), None)
+    return Array(machine.here(call.node), Shape((rows, columns)), _scaled_dtype(machine, given))
 
 
 _SK = "sklearn.datasets."
@@ -418,18 +427,35 @@ TRANSFERS: dict[str, Transfer] = {
     },
     **{
         f"numpy.{name}": _same
-        for name in ("abs", "absolute", "sort", "roll", "repeat", "tile", "ascontiguousarray", "ravel", "reshape",
-            "transpose", "swapaxes", "moveaxis", "expand_dims", "squeeze", "copy", "atleast_2d", "diff")
+        for name in (
+            "abs",
+            "absolute",
+            "sort",
+            "roll",
+            "repeat",
+            "tile",
+            "ascontiguousarray",
+            "ravel",
+            "reshape",
+            "transpose",
+            "swapaxes",
+            "moveaxis",
+            "expand_dims",
+            "squeeze",
+            "copy",
+            "atleast_2d",
+            "diff",
+        )
     },
     **{f"numpy.{name}": _flipped for name in _FLIPPING},
-    **{
-        f"numpy.{name}": _joined
-        for name in ("concatenate", "stack", "vstack", "hstack", "column_stack", "dstack")
-    },
+    **{f"numpy.{name}": _joined for name in ("concatenate", "stack", "vstack", "hstack", "column_stack", "dstack")},
     **{f"numpy.{name}": _average for name in ("mean", "std", "var", "sum", "max", "min")},
     **{f"numpy.ndarray.{name}": _average for name in ("mean", "std", "var", "sum", "max", "min")},
     "numpy.ndarray.astype": _astype,
-    **{f"numpy.ndarray.{name}": _method for name in ("copy", "flatten", "ravel", "reshape", "squeeze", "transpose", "swapaxes")},
+    **{
+        f"numpy.ndarray.{name}": _method
+        for name in ("copy", "flatten", "ravel", "reshape", "squeeze", "transpose", "swapaxes")
+    },
     **{f"pandas.{name}": _table for name in READERS},
     **{f"{FRAME}.{name}": _itself for name in SAME_FRAME},
     **{f"{SERIES}.{name}": _itself for name in SAME_SERIES},

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from torchlint.semantic import objects
-from torchlint.semantic.promotion import default_float
+from torchlint.semantic.promotion import WIDE, default_float
 from torchlint.semantic.values import Array, Const, Scalar, Symbol, Tensor, TupleOf, Value
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def made(machine: "Interpreter", call: "Call") -> str | None:
     if name in _OF_DATA:
         given = call.argument(0, "data", "obj", "s", "ndarray")
         if isinstance(given, Array):
-            return given.dtype if given.dtype in NAMES else None
+            return given.dtype if given.dtype in NAMES or given.dtype == WIDE else None
         if isinstance(given, Scalar) and given.kind in NAMES:
             # A number of NumPy's.
             return given.kind

@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING
 from torchlint.semantic import layer_dtypes, objects
 from torchlint.semantic.knowledge.dtypes import named
 from torchlint.semantic.knowledge.shapes_arguments import argument
-from torchlint.semantic.promotion import BOOL, COMPLEX, default_float, is_float, is_whole, promoted, quotient, result_type
+from torchlint.semantic.promotion import (
+    BOOL,
+    COMPLEX,
+    default_float,
+    is_float,
+    is_whole,
+    promoted,
+    quotient,
+    result_type,
+)
 from torchlint.semantic.values import NONE, Const, Instance, Iterated, Symbol, Tensor, TupleOf, Value
 
 if TYPE_CHECKING:

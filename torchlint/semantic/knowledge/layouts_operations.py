@@ -106,6 +106,7 @@ _ELEMENTWISE = (
     "dropout", "clone", "clamp", "detach",
 )  # fmt: skip
 _PRODUCTS = ("matmul", "bmm", "mm")
+_TRANSPOSES = ("transpose", "swapaxes", "swapdims")
 _VIEWS = ("view", "reshape", "flatten", "unsqueeze", "squeeze", "ravel")
 
 LAYOUTS: dict[str, Entry] = {
@@ -131,7 +132,7 @@ LAYOUTS: dict[str, Entry] = {
     },
     **{f"torch.{name}": _joined for name in ("cat", "concat", "stack")},
     **{f"torch.{place}{name}": _kept for place in ("", "Tensor.") for name in _VIEWS},
-    **{f"torch.{place}{name}": _transposed for place in ("", "Tensor.") for name in ("transpose", "swapaxes", "swapdims")},
+    **{f"torch.{place}{name}": _transposed for place in ("", "Tensor.") for name in _TRANSPOSES},
     **{f"torch.{place}permute": _permuted for place in ("", "Tensor.")},
     **{f"torch.{place}t": _turned for place in ("", "Tensor.")},
     **{f"torch.nn.{name}.forward": _recurrent for name in ("LSTM", "GRU", "RNN")},

@@ -330,7 +330,7 @@ def _recurrent(states: int) -> Entry:
             return None
         out: Dim = None
         if isinstance(width, int):
-            out = Size(2 * width, None, (2, width), "both directions") if both else width if both is False else None
+            out = Size(2 * width, None, (2, width), _kind(call)) if both else width if both is False else None
             if not both and isinstance(width, Size):
                 out = width if both is False else None
         count = None if layers is None or both is None else layers * (2 if both else 1)
@@ -339,6 +339,11 @@ def _recurrent(states: int) -> Entry:
         return (steps, last if states == 1 else (last, last))
 
     return entry
+
+
+def _kind(call: "Call") -> str:
+    """The layer as code names it: `nn.LSTM`."""
+    return (call.name or "").removeprefix("torch.").removesuffix(".forward")
 
 
 def _unrolled(

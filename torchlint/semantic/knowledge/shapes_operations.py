@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING
 
+import libcst as cst
+
 from torchlint.semantic import objects, reshaping, shapes
 from torchlint.semantic.knowledge.shapes_arguments import (
     Entry,
@@ -419,7 +421,7 @@ def _einsum(machine: "Interpreter", call: "Call") -> Shape | None:
             if known is None or known == 1:
                 sizes[letter] = dim
             elif dim != known and isinstance(dim, int) and isinstance(known, int) and dim != 1:
-                text = f"`{letter}` stands for {shapes.spelled(known)} and for {shapes.spelled(dim)}"
+                text = f"has `{letter}` stand for {shapes.spelled(known)} and for {shapes.spelled(dim)}"
                 raise Mismatch(text, dim, known)
     return Shape(tuple(sizes.get(letter) for letter in right))
 
@@ -572,8 +574,14 @@ def _legacy(machine: "Interpreter", call: "Call") -> Shape | None:
     """`torch.Tensor(2, 3)` gives that size, `torch.Tensor([2, 3])` holds these numbers."""
     given = call.arguments.positional
     if len(given) == 1 and not is_plain(given[0]):
-        return of_data(machine, given[0])
+        # `torch.Tensor(x.shape)` has that size, `torch.Tensor((2, 3))` holds these numbers.
+        return of_data(machine, given[0]) if type(given[0]) is not TupleOf or _is_written(call) else None
     return Shape(tuple(map(int_of, given))) if given and all(map(is_plain, given)) else None
+
+
+def _is_written(call: "Call") -> bool:
+    """Whether the argument is a tuple as such, and not a name or attribute for one, which may be a `torch.Size`."""
+    return isinstance(call.node, cst.Call) and isinstance(call.node.args[0].value, cst.Tuple)
 
 
 def _like(machine: "Interpreter", call: "Call") -> Shape | None:

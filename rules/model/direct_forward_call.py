@@ -91,7 +91,9 @@ class DirectForwardCall(Rule):
             return True
         if any(function.name in OWN_CALLS and function.owner in info.mro for function in call.active):
             return True
-        if any(each.name == "__init__" and each.owner and is_module_class(each.owner) is Tri.YES for each in call.active):
+        if any(
+            each.name == "__init__" and each.owner and is_module_class(each.owner) is Tri.YES for each in call.active
+        ):
             # A module finds out what comes out of its parts. Nobody can have given them hooks yet.
             return True
         decorators: Sequence[Value] = call.active[-1].decorators if call.active else ()

@@ -117,16 +117,17 @@ class StaticShapeMismatch(Rule):
 
     def _name(self, misfit: Misfit) -> str:
         node = misfit.origin.node
-        if misfit.layer is not None:
-            symbol = misfit.layer.symbol or "layer"
+        unit, layer = misfit.origin.unit, misfit.layer
+        if layer is not None:
+            symbol = layer.symbol or "layer"
             kind = f"nn.{symbol.removeprefix('torch.nn.')}" if symbol.startswith("torch.nn.") else symbol
             called = node.func if isinstance(node, cst.Call) and not isinstance(node.func, cst.Call) else None
-            if called is not None and misfit.origin.unit is self.model.unit and not self._is_inner(misfit, misfit.layer):
+            if called is not None and unit is self.model.unit and not self._is_inner(misfit, layer):
                 name = self.text(called)
                 return f"`{name}`" if len(name) < 30 else f"`{kind}`"
             return f"`{kind}`"
         if isinstance(node, cst.Call):
-            name = misfit.origin.unit.module.code_for_node(node.func)
+            name = unit.module.code_for_node(node.func)
             return f"`{name}`" if len(name) < 40 else f"`{name.rpartition('.')[2]}`"
         return "the tensors" if not isinstance(node, cst.Subscript) else "the tensor"
 
@@ -141,7 +142,7 @@ class StaticShapeMismatch(Rule):
 
     def _origins(self, place: cst.CSTNode, misfit: Misfit) -> list[tuple[Origin | None, str]]:
         related: list[tuple[Origin | None, str]] = []
-        for size, text in ((misfit.mismatch.given, "given"), (misfit.mismatch.wanted, "taken")):
+        for size in (misfit.mismatch.given, misfit.mismatch.wanted):
             if isinstance(size, Size) and size.origin is not None and size.origin.node is not place:
                 related.append((size.origin, f"{int(size)} comes from here"))
         if misfit.origin.node is not place:

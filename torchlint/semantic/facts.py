@@ -27,8 +27,8 @@ from torchlint.semantic.values import (
 
 if TYPE_CHECKING:
     from torchlint.semantic.interpret import Interpreter
-    from torchlint.semantic.misfits import Misfit
     from torchlint.semantic.layer_dtypes import Mismatch
+    from torchlint.semantic.misfits import Misfit
     from torchlint.semantic.module_attributes import Setting
     from torchlint.semantic.overwritten import Overwritten
     from torchlint.semantic.project import Unit

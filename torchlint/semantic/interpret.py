@@ -11,7 +11,19 @@ from typing import Any
 
 import libcst as cst
 
-from torchlint.semantic import attributes, calls, datasets, instances, misfits, names, objects, rounds, scalars, stretches, training
+from torchlint.semantic import (
+    attributes,
+    calls,
+    datasets,
+    instances,
+    misfits,
+    names,
+    objects,
+    rounds,
+    scalars,
+    stretches,
+    training,
+)
 from torchlint.semantic.facts import Call, Event, Facts
 from torchlint.semantic.flow import dotted
 from torchlint.semantic.knowledge import canonical, exports

@@ -70,7 +70,8 @@ def note_written(machine: "Interpreter", node: cst.CSTNode, owner: Tensor, place
 
 def _is_doubtful(machine: "Interpreter") -> bool:
     """Whether a condition of the module that is running stands around this: it may hold for other sizes only."""
-    return not all(mentions_mode(test) or has_attribute(test, "is_available") for test in machine.tests[machine.outer_tests :])
+    tests = machine.tests[machine.outer_tests :]
+    return not all(mentions_mode(test) or has_attribute(test, "is_available") for test in tests)
 
 
 def _note(

@@ -106,7 +106,8 @@ def flattened(shape: Shape | None, start: int, end: int, maker: str = "flatten")
             raise Mismatch("has no such dimension: there are none, ()")
         return Shape((1,))
     first, last = _place(shape, start), _place(shape, end)
-    assert first is not None and last is not None
+    assert first is not None
+    assert last is not None
     if first > last:
         raise Mismatch(f"ends before it starts: dimensions {start} to {end} of {shape}")
     first, last = first + count, last + count
@@ -465,7 +466,8 @@ def window(size: Dim, kernel: int, stride: int, padding: int, dilation: int = 1,
     if room < 0 and (not ceil or -(-room // stride) + 1 < 1):
         reach = dilation * (kernel - 1) + 1
         around = f" with {padding} around them" if padding else ""
-        raise Mismatch(f"goes over {reach} positions at a time, but there are only {spelled(size)}{around}", size, reach)
+        text = f"goes over {reach} positions at a time, but there are only {spelled(size)}{around}"
+        raise Mismatch(text, size, reach)
     steps = -(-room // stride) if ceil else room // stride
     if ceil and steps * stride >= size + padding:
         # The last window must start inside the input.

@@ -578,10 +578,7 @@ TRANSFERS: dict[str, Transfer] = {
     _MODULE + "train": _train,
     _MODULE + "eval": _train,
     **{_MODULE + name: _move_module for name in ("to", "cuda", "cpu", "xpu")},
-    **{
-        _MODULE + name: _itself
-        for name in ("share_memory", "to_empty", "compile")
-    },
+    **{_MODULE + name: _itself for name in ("share_memory", "to_empty", "compile")},
     **{_MODULE + name: _cast for name in (*FLOATS, "type")},
     _MODULE + "apply": _itself,
     _MODULE + "requires_grad_": _requires_grad,
@@ -607,8 +604,13 @@ TRANSFERS: dict[str, Transfer] = {
         (
             f"torch.nn.utils.{name}"
             for name in (
-                "weight_norm", "spectral_norm", "remove_weight_norm", "remove_spectral_norm",
-                "parametrizations.weight_norm", "parametrizations.spectral_norm", "parametrizations.orthogonal",
+                "weight_norm",
+                "spectral_norm",
+                "remove_weight_norm",
+                "remove_spectral_norm",
+                "parametrizations.weight_norm",
+                "parametrizations.spectral_norm",
+                "parametrizations.orthogonal",
             )
         ),
         _itself,

@@ -253,9 +253,7 @@ def _upsample(machine: "Interpreter", call: "Call") -> Shape | None:
     return resample(machine, _given(call), option(call, 0, "size"), option(call, 1, "scale_factor"))
 
 
-def resample(
-    machine: "Interpreter", given: Shape | None, wanted: Value | None, factor: Value | None
-) -> Shape | None:
+def resample(machine: "Interpreter", given: Shape | None, wanted: Value | None, factor: Value | None) -> Shape | None:
     """What upsampling gives, by the values of its `size` and `scale_factor`."""
     sizes = sizes_of(machine, (wanted,)) if wanted is not None and wanted != Const(None) else None
     factors: list[float] | None = None
@@ -562,8 +560,6 @@ CONSTRUCTORS: dict[str, Entry] = {
     **dict.fromkeys(("LSTM", "GRU", "RNN"), _makes_recurrent),
     **{f"Conv{n}d": _makes_convolution(6) for n in _RANKS},
     **{f"ConvTranspose{n}d": _makes_convolution(6) for n in _RANKS},
-    **dict.fromkeys(
-        ("MultiheadAttention", "TransformerEncoderLayer", "TransformerDecoderLayer"), _makes_attention
-    ),
+    **dict.fromkeys(("MultiheadAttention", "TransformerEncoderLayer", "TransformerDecoderLayer"), _makes_attention),
     "GroupNorm": _makes_group_norm,
 }

@@ -21,8 +21,8 @@ from torchlint.semantic.knowledge.shapes_arguments import (
     sizes_of,
     subject_shape,
 )
-from torchlint.semantic.shapes import SCALAR, Dim, Mismatch, Shape, Size
-from torchlint.semantic.values import Array, Const, Scalar, Tensor, TupleOf, Value
+from torchlint.semantic.shapes import SCALAR, Dim, Mismatch, Shape
+from torchlint.semantic.values import Array, Const, Tensor, TupleOf, Value
 
 if TYPE_CHECKING:
     from torchlint.semantic.facts import Call
@@ -85,7 +85,7 @@ def _reduction(at: int, keep_at: int, *, default: bool = True) -> Entry:
     return entry
 
 
-def _extreme(machine: "Interpreter", call: "Call") -> Shape | None:
+def _extreme(machine: "Interpreter", call: "Call") -> Given:
     """`max`, `min`: of all, along a dimension, or of two tensors."""
     second = argument(call, 0, "dim", "axis", "other")
     if isinstance(second, Tensor):
@@ -93,7 +93,7 @@ def _extreme(machine: "Interpreter", call: "Call") -> Shape | None:
     return _REDUCED(machine, call)
 
 
-def _spread(machine: "Interpreter", call: "Call") -> Shape | None:
+def _spread(machine: "Interpreter", call: "Call") -> Given:
     """`std`, `var`, which take `dim, unbiased, keepdim`, or `unbiased` alone."""
     first = argument(call, 0, "dim", "axis")
     if isinstance(first, Const) and isinstance(first.value, bool):
@@ -240,9 +240,7 @@ def _product(*ranks: int) -> Entry:
         left, right = fitted
         if ranks == (3, 3) and left is not None and right is not None:
             shapes.expect(right.dims[0], left.dims[0], "matrices")
-            left, right = (
-                Shape((None, *side.dims[1:])) if side.dims[0] == 1 else side for side in (left, right)
-            )
+            left, right = (Shape((None, *side.dims[1:])) if side.dims[0] == 1 else side for side in (left, right))
         made = reshaping.multiplied(left, right)
         return made if made is not None else Shape((None,) * (sum(ranks) - 2 - (ranks[0] == 3)))
 

@@ -122,8 +122,7 @@ def pooled(
             if 2 * around > wide * (each - 1) + 1:
                 raise Mismatch(f"takes a padding of at most half its {each} positions, but is given {around}")
         sizes = [
-            window(*each, ceil=ceil)
-            for each in zip(last(shape, count), kernel, stride, padding, dilation, strict=True)
+            window(*each, ceil=ceil) for each in zip(last(shape, count), kernel, stride, padding, dilation, strict=True)
         ]
     return replaced(shape, count, shape.dims[-count - 1], sizes)
 
@@ -151,9 +150,7 @@ def adapted(machine: "Interpreter", call: "Call", given: Shape | None, wanted: V
     return replaced(shape, count, shape.dims[-count - 1], known)
 
 
-def resampled(
-    given: Shape | None, wanted: tuple[Dim, ...] | None, factors: list[float] | None
-) -> Shape | None:
+def resampled(given: Shape | None, wanted: tuple[Dim, ...] | None, factors: list[float] | None) -> Shape | None:
     """What upsampling gives, by its sizes or by the factors of these; one number stands for all."""
     if given is None:
         return None

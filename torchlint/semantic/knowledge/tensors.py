@@ -548,7 +548,14 @@ def _where(machine: "Interpreter", call: "Call") -> Value:
     given = operands(call)
     if len(given) == 1:
         # The indices along each dimension.
-        return Iterated(Tensor(Tri.NO, given[0].device if isinstance(given[0], Tensor) else Device.UNKNOWN, "int64", origin=machine.here(call.node)))
+        return Iterated(
+            Tensor(
+                Tri.NO,
+                given[0].device if isinstance(given[0], Tensor) else Device.UNKNOWN,
+                "int64",
+                origin=machine.here(call.node),
+            )
+        )
     made = computed(machine, call.node, *given[1:])
     if made.grad is Tri.NO and made.grad_origin is None and objects.ends_graph(machine, *given[:1]):
         return made.but(grad_origin=machine.here(call.node))

@@ -16,7 +16,7 @@ def of_dim(dim: Dim, origin: Origin | None) -> Value:
     """One size as a number."""
     if isinstance(dim, int):
         return Const(int(dim), (dim.origin if isinstance(dim, Size) else None) or origin)
-    return Extent(dim, origin) if dim is not None else Scalar("int", origin)
+    return Extent(dim) if dim is not None else Scalar("int")
 
 
 def of_tensor(machine: "Interpreter", tensor: Tensor, node: cst.CSTNode | None) -> Value:

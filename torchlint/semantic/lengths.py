@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import libcst as cst
 
+from torchlint.semantic.batch_values import TENSOR_DATASET
 from torchlint.semantic.datasets import SUBSET
+from torchlint.semantic.shapes import size
 from torchlint.semantic.values import (
     CONTENT,
     UNKNOWN,
@@ -23,6 +25,7 @@ from torchlint.semantic.values import (
     Iterated,
     ListRef,
     Scalar,
+    Tensor,
     TupleOf,
     Value,
 )
@@ -135,6 +138,10 @@ def known_length(model: "Model", value: Value) -> int | None:
     if isinstance(value, Instance) and value.symbol is not None:
         if value.symbol == "torchvision.datasets.FakeData":
             return _count(value.arguments.get(0, "size"), 1000, value.arguments)
+        if value.symbol == TENSOR_DATASET:
+            first = value.arguments.get(0)
+            rows = size(first.shape, 0) if isinstance(first, Tensor) else None
+            return int(rows) if isinstance(rows, int) else None
         if value.symbol in _TRAIN_AND_TEST:
             train = _constant(value.arguments.get(1, "train"), True, value.arguments)
             return _TRAIN_AND_TEST[value.symbol][0 if train else 1] if isinstance(train, bool) else None

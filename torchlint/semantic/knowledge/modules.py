@@ -261,8 +261,7 @@ def run_uncalled_chains(machine: "Interpreter") -> None:
     """Run each `nn.Sequential` that nothing has called: what its layers give each other is known."""
     for instance, made in tuple(machine.uncalled_chains.items()):
         if machine.fuel > 0:
-            made.arguments = Arguments((UNKNOWN,))
-            _chain(machine, made, instance)
+            _chain(machine, type(made)(made.node, instance, Arguments((UNKNOWN,)), machine), instance)
 
 
 def _note_chain(machine: "Interpreter", layer: Instance, following: Value, value: TupleOf) -> None:

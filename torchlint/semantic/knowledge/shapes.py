@@ -19,7 +19,14 @@ if TYPE_CHECKING:
     from torchlint.semantic.facts import Call
     from torchlint.semantic.interpret import Interpreter
 
+# Functions of torch.nn.functional that torch has too, with the same parameters.
+_ALSO_IN_TORCH = (
+    "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "max_pool1d",
+    "max_pool2d", "max_pool3d", "avg_pool1d", "adaptive_avg_pool1d", "adaptive_max_pool1d", "pixel_shuffle",
+    "pixel_unshuffle", "cosine_similarity",
+)  # fmt: skip
 SHAPES: dict[str, Entry] = {
+    **{f"torch.{name}": FUNCTIONAL[name] for name in _ALSO_IN_TORCH},
     **{f"torch.{name}": entry for name, entry in {**SHARED, **FUNCTIONS}.items()},
     **{f"torch.Tensor.{name}": entry for name, entry in {**SHARED, **METHODS}.items()},
     **{f"torch.nn.functional.{name}": entry for name, entry in FUNCTIONAL.items()},

@@ -12,7 +12,7 @@ import libcst as cst
 from torchlint.semantic import objects
 from torchlint.semantic.parts import nodes_in
 from torchlint.semantic.state import State, rebased
-from torchlint.semantic.values import UNKNOWN, Const, Frame, Instance, Symbol, TupleOf, Value
+from torchlint.semantic.values import Const, Frame, Symbol, TupleOf, Value
 
 if TYPE_CHECKING:
     from torchlint.semantic.interpret import Interpreter
@@ -38,24 +38,29 @@ def _items(machine: "Interpreter", node: cst.BaseExpression, value: Value) -> Se
     known = objects.exact_items(machine, value)
     if known is not None:
         return known
-    if isinstance(value, Instance) and value.symbol == "builtins.range":
-        bounds = [bound.value for bound in value.arguments.positional if type(bound) is Const and not bound.assumed]
-        if len(bounds) != len(value.arguments.positional) or not all(type(bound) is int for bound in bounds):
+    if isinstance(node, cst.Call) and type(node.func) is cst.Name and node.args:
+        if any(arg.keyword is not None or arg.star for arg in node.args):
             return None
-        numbers = range(*bounds) if bounds and 0 not in bounds[2:] else range(0)
-        return [Const(number) for number in numbers] if len(numbers) <= MAX_ROUNDS else None
-    if isinstance(node, cst.Call) and type(node.func) is cst.Name:
         function = machine.lookup(node.func.value, machine.frame)
-        if isinstance(function, Symbol) and function.name in _COUNTING and node.args:
+        if isinstance(function, Symbol) and function.name == "builtins.range":
+            return _numbers([_again(machine, arg.value) for arg in node.args])
+        if isinstance(function, Symbol) and function.name in _COUNTING:
             return _counted(machine, function.name, node)
     return None
 
 
+def _numbers(bounds: Sequence[Value]) -> Sequence[Value] | None:
+    """What `range` gives."""
+    known = [bound.value for bound in bounds if type(bound) is Const and type(bound.value) is int and not bound.assumed]
+    if len(known) < len(bounds) or len(known) > 3 or 0 in known[2:]:
+        return None
+    numbers = range(*known)
+    return [Const(number) for number in numbers] if len(numbers) <= MAX_ROUNDS else None
+
+
 def _counted(machine: "Interpreter", name: str, node: cst.Call) -> Sequence[Value] | None:
     """What `enumerate`, `zip` and `reversed` give."""
-    if any(arg.keyword is not None or arg.star for arg in node.args):
-        return None
-    parts = [_items(machine, arg.value, _evaluated(machine, arg.value)) for arg in node.args]
+    parts = [_items(machine, arg.value, _again(machine, arg.value)) for arg in node.args]
     known = [part for part in parts if part is not None]
     if len(known) < len(parts):
         return None
@@ -68,12 +73,13 @@ def _counted(machine: "Interpreter", name: str, node: cst.Call) -> Sequence[Valu
     return [TupleOf((Const(index), item)) for index, item in enumerate(known[0])]
 
 
-def _evaluated(machine: "Interpreter", node: cst.BaseExpression) -> Value:
-    """What an expression that has just been evaluated is."""
-    if isinstance(node, cst.Call):
-        known = machine.facts.values.get(id(node), ()) if machine.facts is not None else ()
-        return known[-1] if known else UNKNOWN
-    return machine.eval_quietly(node)
+def _again(machine: "Interpreter", node: cst.BaseExpression) -> Value:
+    """What an expression that has just been evaluated is; no fact comes of it."""
+    kept = machine.recording, machine.facts
+    machine.recording, machine.facts = False, None
+    value = machine.eval(node)
+    machine.recording, machine.facts = kept
+    return value
 
 
 def _builds(machine: "Interpreter", loop: cst.For) -> bool:

@@ -3,10 +3,19 @@ import libcst as cst
 from torchlint.diagnostic import Applicability, Category
 from torchlint.rule import Repair, Rule
 from torchlint.semantic.flow import completes, is_placeholder
-from torchlint.semantic.initializers import Initializer, is_usual, may_complete, own_initializer, set_before, super_call
+from torchlint.semantic.initializers import (
+    Initializer,
+    is_usual,
+    may_complete,
+    own_initializer,
+    passed_over,
+    set_before,
+    starts_at_module,
+    super_call,
+)
 from torchlint.semantic.instances import MODULE, MODULE_CLASSES, is_module, is_module_class
 from torchlint.semantic.registration import PARAMETERS, is_plain_module
-from torchlint.semantic.values import ClassInfo, FunctionRef, Instance, Symbol, Tri, Value
+from torchlint.semantic.values import ClassInfo, FunctionRef, Instance, Symbol, Tri
 
 REGISTERING = frozenset({"register_buffer", "register_parameter", "register_module", "add_module"})
 # A class with these may make its objects complete in its own way.
@@ -94,7 +103,8 @@ class MissingSuperInit(Rule):
 
     def _report_missing(self, info: ClassInfo, initializer: Initializer, function: cst.FunctionDef) -> None:
         layer = next(
-            (target for target, value in set_before(initializer) if self._is_registered(info, target, value)), None
+            (target for target, value in set_before(initializer, True) if self._is_registered(info, target, value)),
+            None,
         )
         safety = Applicability.SAFE if layer is not None else Applicability.UNSAFE
         if initializer.misspelled:
@@ -137,8 +147,18 @@ class MissingSuperInit(Rule):
         assert isinstance(call.func, cst.Attribute)
         owner = super_call(call.func)
         if owner is None:
+            if not call.args and [*self.model.values(call.func.value)] == [Symbol(MODULE)]:
+                text = self.text(call.func)
+                whole = f"{text}({initializer.receiver})"
+                self.report(
+                    call,
+                    f"`{text}` is not given the object; it raises",
+                    help=f"`{whole}`",
+                    fix=self.fix("give it the object", Applicability.SAFE, self.replace(call, whole)),
+                )
+                return True
             return False
-        after = self._other(info, owner)
+        after = passed_over(self.model, info, owner)
         if after is not None and len(initializer.calls) == 1:
             name = self.text(owner.args[0].value)
             text = (
@@ -155,7 +175,7 @@ class MissingSuperInit(Rule):
             )
             return True
         first = call.args[0] if call.args else None
-        if first is None or first.star or first.keyword is not None or not self._is_bare(info):
+        if first is None or first.star or first.keyword is not None or not starts_at_module(info):
             return False
         if isinstance(first.value, cst.Name) and first.value.value == initializer.receiver:
             alone = self.fix("leave it out", Applicability.SAFE, self.replace(call, f"{self.text(call.func)}()"))
@@ -166,33 +186,6 @@ class MissingSuperInit(Rule):
                 fix=alone if len(call.args) == 1 else None,
             )
             return True
-        return False
-
-    def _other(self, info: ClassInfo, owner: cst.Call) -> Value | None:
-        """The class of `super(Class, self)` that is not one of the object's own, or is `nn.Module` itself."""
-        if len(owner.args) != 2 or any(arg.star or arg.keyword is not None for arg in owner.args):
-            return None
-        values = self.model.values(owner.args[0].value)
-        if len(values) != 1:
-            return None
-        after = values[0]
-        if isinstance(after, ClassInfo):
-            names = {getattr(entry, "name", "") for entry in info.mro}
-            if after in info.mro or after.name in names or info in after.mro or after.is_local:
-                return None
-            return after
-        last = info.mro[-1]
-        return after if isinstance(after, Symbol) and after.name == MODULE and last == after else None
-
-    @staticmethod
-    def _is_bare(info: ClassInfo) -> bool:
-        """Whether the `__init__` above that of a class is that of `nn.Module`."""
-        for entry in info.mro[1:]:
-            if isinstance(entry, ClassInfo):
-                if "__init__" in entry.base:
-                    return False
-            else:
-                return isinstance(entry, Symbol) and entry.name == MODULE
         return False
 
     def _is_registered(self, info: ClassInfo, target: cst.Attribute, value: cst.BaseExpression) -> bool:

@@ -59,7 +59,7 @@ class CatOfTensors(Rule):
                 continue
             given = call.argument(0, "tensors")
             name = (call.name or "").rpartition(".")[2]
-            if isinstance(given, Tensor) and not given.batch:
+            if isinstance(given, Tensor) and not given.batch and not given.is_vague:
                 self._one_tensor(node, call, name)
             elif given is not None:
                 self._elements(node, call, name, given)

@@ -88,7 +88,7 @@ class FromNumpyNonArray(Rule):
     @staticmethod
     def _what(given: Value) -> str | None:
         if isinstance(given, Tensor):
-            return None if given.batch else "a tensor"
+            return None if given.batch or given.is_vague else "a tensor"
         for kind, what in ((ListRef, "a list"), (TupleOf, "a tuple"), (DictRef, "a dict")):
             if isinstance(given, kind):
                 return what

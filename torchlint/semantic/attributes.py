@@ -12,6 +12,7 @@ from torchlint.semantic.instances import (
     CONTAINERS,
     MODULE,
     MODULE_CLASSES,
+    MODULE_DICT,
     WRAPPERS,
     freeze,
     freeze_unknown,
@@ -35,6 +36,7 @@ from torchlint.semantic.reshaping import turned
 from torchlint.semantic.spelling import meant
 from torchlint.semantic.unregistered import note_gradient, note_kept
 from torchlint.semantic.values import (
+    CONTENT,
     NONE,
     TRAINING,
     TRUE,
@@ -45,6 +47,7 @@ from torchlint.semantic.values import (
     Device,
     DeviceValue,
     DictRef,
+    Entries,
     Frame,
     FunctionRef,
     Instance,
@@ -318,11 +321,15 @@ def _external_attribute(machine: "Interpreter", instance: Instance, name: str, s
             and (known is None or known.has_parameters)
         ):
             return ParameterOf(instance)
-        if symbol in CONTAINERS and name in ("append", "extend", "insert"):
+        if symbol in CONTAINERS and name in _OF_CONTAINERS:
             return Method(instance, f"{symbol}.{name}")
         if name == "training":
             value = machine.read(instance, TRAINING)
             return value if value is not None else Scalar("bool")
+        if symbol == MODULE_DICT:
+            held = machine.read(instance, CONTENT)
+            if isinstance(held, Entries) and name in held.entries:
+                return held.entries[name]
         found = kind(f"{symbol}.{name}")
         if found == "function":
             return Method(instance, f"{symbol}.{name}")
@@ -334,6 +341,7 @@ def _external_attribute(machine: "Interpreter", instance: Instance, name: str, s
     return Method(instance, f"{symbol}.{name}") if symbol else UNKNOWN
 
 
+_OF_CONTAINERS = frozenset({"append", "extend", "insert", "pop", "clear", "update", "items", "values"})
 # What is asked of a computed loss, and by mistake of the object that computes it.
 _OF_LOSSES = frozenset({"backward", "item"})
 # Attributes under which an object of torch keeps what its constructor was given, in the order of its parameters.

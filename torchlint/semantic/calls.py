@@ -572,11 +572,20 @@ def _receiver_without_caller(machine: "Interpreter", info: FunctionInfo) -> Valu
     return generic_instance(machine, info.owner)
 
 
+def _is_same(instance: Instance, other: Instance) -> bool:
+    """Whether two objects are made at one place with the same arguments, as the layers of a list are."""
+    if instance is other:
+        return True
+    if instance.origin is None or other.origin is None or instance.origin.node is not other.origin.node:
+        return False
+    return instance.arguments.complete and instance.arguments == other.arguments
+
+
 def generic_instance(machine: "Interpreter", owner: ClassInfo) -> Instance:
     """The one instance that the file makes of a class, else one made with unknown arguments."""
     known = machine.instances.setdefault(owner, [])
     generic = [instance for instance in known if not instance.arguments.complete]
-    if len(known) == 1:
+    if known and all(_is_same(instance, known[0]) for instance in known):
         return known[0]
     if generic:
         return generic[0]

@@ -10,9 +10,10 @@ from torchlint.semantic.enclosing import is_tried
 from torchlint.semantic.flow import dotted, own_nodes
 from torchlint.semantic.instances import CONTAINERS, WRAPPERS, is_module, is_module_class
 from torchlint.semantic.knowledge import module_class
+from torchlint.semantic.members import is_member, receiver_name
 from torchlint.semantic.modes import mode_layers
 from torchlint.semantic.parametrised import is_parametrised
-from torchlint.semantic.parts import parts
+from torchlint.semantic.parts import nodes_in, stands_in
 from torchlint.semantic.values import ClassInfo, Const, FunctionInfo, Instance, Tri
 
 if TYPE_CHECKING:
@@ -152,24 +153,65 @@ def _is_always(model: "Model", call: "Call", kind: str) -> bool:
     names = (f"{function.name} {function.owner.name if function.owner else ''}" for function in call.active)
     if any(map(_SAMPLING.search, names)):
         return False
-    target = model.assigned_to(call.node)
-    if not isinstance(target, cst.Attribute):
-        return True
-    if tests or is_tried(model.module, call.node):
+    functions = [function.node for function in call.active]
+    inner = functions[-1]
+    target = _kept_as(inner, call.node)
+    if target is not None and (tests or is_tried(model.module, call.node)):
         return False
-    function = call.active[-1].node
-    name = dotted(target)
-    # `if self.fc is not None: return ...` before it.
-    return isinstance(function, cst.FunctionDef) and not any(
-        isinstance(node, cst.If) and _asks(node.test, name, target.attr.value) for node in own_nodes(function)
+    places = [call.node, *functions[:0:-1]]
+    return not any(
+        _is_guarded(function, place, target) for function, place in zip(reversed(functions), places, strict=True)
     )
 
 
-def _asks(test: cst.BaseExpression, name: str, attribute: str) -> bool:
-    pending: list[cst.CSTNode] = [test]
-    while pending:
-        node = pending.pop()
-        if dotted(node) == name or (isinstance(node, cst.SimpleString) and attribute in node.value):
-            return True
-        pending.extend(parts(node))
+def _kept_as(function: cst.FunctionDef | cst.Lambda, made: cst.CSTNode) -> cst.Attribute | None:
+    """The attribute that a layer becomes, or something with it in it."""
+    for node in own_nodes(function) if isinstance(function, cst.FunctionDef) else ():
+        if isinstance(node, cst.Assign) and isinstance(node.targets[0].target, cst.Attribute):
+            if stands_in(made, node.value):
+                return node.targets[0].target
+    return None
+
+
+def _is_guarded(function: cst.FunctionDef | cst.Lambda, place: cst.CSTNode, target: cst.Attribute | None) -> bool:
+    """Whether a condition asks what the object has already: around a node or, for a function, a call of it; or, of the
+    attribute that is assigned, anywhere: `if self.fc is not None: return ...`."""
+    if not isinstance(function, cst.FunctionDef):
+        return False
+    own = receiver_name(function)
+    for node in own_nodes(function):
+        if isinstance(node, cst.If):
+            if target is not None and _asks(node.test, target):
+                return True
+            if (target is not None and _members(node.test, own)) or _asks_for_nothing(node.test, own):
+                if any(inner is place or _calls(inner, place) for inner in nodes_in(node)):
+                    return True
     return False
+
+
+def _calls(node: cst.CSTNode, place: cst.CSTNode) -> bool:
+    if not isinstance(place, cst.FunctionDef) or not isinstance(node, cst.Call):
+        return False
+    return dotted(node.func).rpartition(".")[2] == place.name.value
+
+
+def _members(test: cst.BaseExpression, own: str) -> list[cst.CSTNode]:
+    return [node for node in nodes_in(test) if is_member(node, own)]
+
+
+def _asks_for_nothing(test: cst.BaseExpression, own: str) -> bool:
+    """`not self.built`, `self.fc is None`, `not hasattr(self, "fc")`"""
+    if isinstance(test, cst.Comparison):
+        return dotted(test.comparisons[0].comparator) == "None" and is_member(test.left, own)
+    if isinstance(test, cst.UnaryOperation) and isinstance(test.operator, cst.Not):
+        asked = test.expression
+        return is_member(asked, own) or (isinstance(asked, cst.Call) and dotted(asked.func) == "hasattr")
+    return False
+
+
+def _asks(test: cst.BaseExpression, target: cst.Attribute) -> bool:
+    name = dotted(target)
+    return any(
+        dotted(node) == name or (isinstance(node, cst.SimpleString) and target.attr.value in node.value)
+        for node in nodes_in(test)
+    )

@@ -2,14 +2,18 @@
 
 import re
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import libcst as cst
 
 from torchlint.semantic.flow import dotted, own_nodes
+from torchlint.semantic.instances import MODULE
 from torchlint.semantic.members import is_member, receiver_name
-from torchlint.semantic.parts import nodes_in
-from torchlint.semantic.values import ClassInfo, FunctionInfo, FunctionRef
+from torchlint.semantic.parts import nodes_in, parts
+from torchlint.semantic.values import ClassInfo, FunctionInfo, FunctionRef, Symbol, Value
+
+if TYPE_CHECKING:
+    from torchlint.semantic.model import Model
 
 # What else may make an object complete.
 _OTHER_WAYS = frozenset(
@@ -118,12 +122,12 @@ def may_complete(info: ClassInfo, function: FunctionInfo, but: tuple[cst.CSTNode
     return False
 
 
-def set_before(initializer: Initializer) -> Iterator[tuple[cst.Attribute, cst.BaseExpression]]:
-    """What is done to the object under no condition, in order, before an `__init__` is called: the attribute that is
-    assigned and what it is assigned, or the method that is called as a statement and that call."""
+def set_before(initializer: Initializer, always: bool = False) -> Iterator[tuple[cst.Attribute, cst.BaseExpression]]:
+    """What is done to the object, in order, before an `__init__` is called: the attribute that is assigned and what it
+    is assigned, or the method that is called as a statement and that call. `always`: under no condition."""
     receiver = initializer.receiver
     for line in initializer.before_call():
-        for small in line.body if isinstance(line, cst.SimpleStatementLine) else ():
+        for small in _simple(line, always):
             if isinstance(small, cst.Assign) or (isinstance(small, cst.AnnAssign) and small.value is not None):
                 targets = [each.target for each in small.targets] if isinstance(small, cst.Assign) else [small.target]
                 for target in targets:
@@ -132,6 +136,46 @@ def set_before(initializer: Initializer) -> Iterator[tuple[cst.Attribute, cst.Ba
             elif isinstance(small, cst.Expr) and isinstance(small.value, cst.Call):
                 if is_member(small.value.func, receiver):
                     yield small.value.func, small.value
+
+
+def _simple(statement: cst.CSTNode, always: bool) -> Iterator[cst.CSTNode]:
+    """The simple statements in a statement, also those that run under conditions and in loops."""
+    if isinstance(statement, cst.SimpleStatementLine):
+        yield from statement.body
+    elif isinstance(statement, _BRANCHES) and not always:
+        for part in parts(statement):
+            yield from _simple(part, always)
+
+
+_BRANCHES = (cst.If, cst.Else, cst.For, cst.With, cst.IndentedBlock)
+
+
+def starts_at_module(info: ClassInfo) -> bool:
+    """Whether the `__init__` above that of a class is that of `nn.Module`."""
+    for entry in info.mro[1:]:
+        if isinstance(entry, ClassInfo):
+            if "__init__" in entry.base:
+                return False
+        else:
+            return isinstance(entry, Symbol) and entry.name == MODULE
+    return False
+
+
+def passed_over(model: "Model", info: ClassInfo, owner: cst.Call) -> Value | None:
+    """The class of `super(Class, self)` that is not one of the object's own, or is `nn.Module` itself."""
+    if len(owner.args) != 2 or any(arg.star or arg.keyword is not None for arg in owner.args):
+        return None
+    values = model.values(owner.args[0].value)
+    if len(values) != 1:
+        return None
+    after = values[0]
+    if isinstance(after, ClassInfo):
+        names = {getattr(entry, "name", "") for entry in info.mro}
+        if after in info.mro or after.name in names or info in after.mro or after.is_local:
+            return None
+        return after
+    last = info.mro[-1]
+    return after if isinstance(after, Symbol) and after.name == MODULE and last == after else None
 
 
 def _is_text(line: cst.SimpleStatementLine) -> bool:

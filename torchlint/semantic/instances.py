@@ -48,7 +48,8 @@ MODULE_CLASSES = frozenset({
 WRAPPERS = frozenset({
     "torch.nn.DataParallel", "torch.nn.parallel.DistributedDataParallel", "torch.nn.parallel.DataParallel",
 })  # fmt: skip
-CONTAINERS = frozenset({"torch.nn.Sequential", "torch.nn.ModuleList", "torch.nn.ModuleDict"})
+MODULE_DICT = "torch.nn.ModuleDict"
+CONTAINERS = frozenset({"torch.nn.Sequential", "torch.nn.ModuleList", MODULE_DICT})
 
 
 def is_module_class(value: Value) -> Tri:

@@ -365,6 +365,8 @@ class Interpreter:
                 self.assign_name(target.value, UNKNOWN)
             else:
                 self.eval(target)
+                if isinstance(target, cst.Subscript):
+                    objects.delete_item(self, target)
 
     def _scope(self, node: cst.Global | cst.Nonlocal) -> None:
         for item in node.names:
@@ -1123,8 +1125,9 @@ class Interpreter:
 
     def _dict_comp(self, node: cst.DictComp) -> Value:
         keys = self._literal_keys(node)
-        if keys is not None:
-            return self.allocate_dict(node, Entries(keys))
+        entries = Entries(keys) if keys is not None else rounds.entries(self, node)
+        if entries is not None:
+            return self.allocate_dict(node, entries)
 
         def pair() -> Value:
             self.eval(node.key)

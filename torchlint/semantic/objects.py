@@ -12,6 +12,7 @@ from torchlint.semantic.checkpoints import change, touch
 from torchlint.semantic.datasets import is_dataset
 from torchlint.semantic.instances import (
     CONTAINERS,
+    MODULE_DICT,
     allocate,
     as_tensor,
     is_module_class,
@@ -30,6 +31,7 @@ from torchlint.semantic.values import (
     WIDE_SEED,
     Arguments,
     Array,
+    Cell,
     ClassInfo,
     Const,
     Device,
@@ -92,6 +94,15 @@ def exact_items(machine: "Interpreter", value: Value) -> tuple[Value, ...] | Non
     return held.items if held is not None else None
 
 
+def whole_numbers(machine: "Interpreter", value: Value) -> list[int] | None:
+    """The numbers of a sequence, when all are known and none is but a default that may be overridden."""
+    items = exact_items(machine, value)
+    if not items:
+        return None
+    known = [item.value for item in items if type(item) is Const and type(item.value) is int and not item.assumed]
+    return known if len(known) == len(items) else None
+
+
 def starred(machine: "Interpreter", value: Value) -> Starred:
     """`*value` where the items are not known one by one."""
     held = content(machine, value)
@@ -123,6 +134,15 @@ def known_entries(machine: "Interpreter", value: Value) -> dict[str, Value]:
     if isinstance(held, Entries):
         return {key: item for key, item in held.entries.items() if isinstance(key, str)}
     return {}
+
+
+def keyed(machine: "Interpreter", owner: Instance, key: Value, value: Value) -> None:
+    """A dict of modules has one more."""
+    held = machine.read(owner, CONTENT)
+    if isinstance(held, Entries) and isinstance(key, Const) and isinstance(key.value, str) and not key.assumed:
+        machine.write(owner, CONTENT, Entries({**held.entries, key.value: value}, held.exact))
+    else:
+        machine.write(owner, CONTENT, Entries({}, False))
 
 
 def slice_value(bounds: list[Value]) -> Value:
@@ -183,7 +203,7 @@ def item(machine: "Interpreter", value: Value, indexes: list[Value], node: cst.C
             if held.exact and held.entries:
                 return join_all(held.entries.values())
         return UNKNOWN
-    if isinstance(value, Instance) and value.symbol == "torch.nn.ModuleDict":
+    if isinstance(value, Instance) and value.symbol == MODULE_DICT:
         held = machine.read(value, CONTENT)
         return (
             held.entries.get(index.value, UNKNOWN)
@@ -298,6 +318,25 @@ def _sequence_item(machine: "Interpreter", value: Value, index: Value, node: cst
 _HELD_BY_DICTS = (Instance, ListRef, DictRef, TupleOf, Tensor, OneOf)
 
 
+def delete_item(machine: "Interpreter", target: cst.Subscript) -> None:
+    """`del owner[index]`"""
+    owner = machine.eval_quietly(target.value)
+    held = machine.read(owner, CONTENT) if isinstance(owner, Cell) else None
+    if isinstance(held, Entries):
+        machine.write(owner, CONTENT, Entries({}, False))  # type: ignore[arg-type]
+    if not isinstance(held, Items):
+        return
+    first = target.slice[0].slice
+    index = certain(machine.eval_quietly(first.value)) if isinstance(first, cst.Index) else UNKNOWN
+    items = held.items
+    left: tuple[Value, ...] | None = None
+    if items is not None and isinstance(index, Const) and type(index.value) is int:
+        if -len(items) <= index.value < len(items):
+            at = index.value % len(items)
+            left = (*items[:at], *items[at + 1 :])
+    machine.write(owner, CONTENT, Items(left) if left is not None else Items(None, held.any))  # type: ignore[arg-type]
+
+
 def set_item(machine: "Interpreter", owner: Value, target: cst.Subscript, value: Value) -> None:
     """`owner[index] = value`"""
     first = target.slice[0].slice
@@ -317,6 +356,9 @@ def set_item(machine: "Interpreter", owner: Value, target: cst.Subscript, value:
         if isinstance(owner, Instance) and isinstance(value, Instance) and machine.facts is not None:
             machine.facts.members.add((owner, value))
         change(machine, owner)
+        if isinstance(owner, Instance) and owner.symbol == MODULE_DICT:
+            keyed(machine, owner, index, value)
+            return
         held = content(machine, owner)
         if held is not None:
             items = held.items
@@ -530,7 +572,24 @@ _ARITHMETIC = {
     "FloorDivide": lambda a, b: a // b,
     "Divide": lambda a, b: a / b,
     "Modulo": lambda a, b: a % b,
+    "Power": lambda a, b: _power(a, b),
 }
+# Numbers with more bits say nothing about sizes.
+_MAX_BITS = 256
+
+
+def _power(a: float, b: float) -> float:
+    """`a ** b`
+
+    Raises:
+        ArithmeticError: it is too large to be of use, or no real number.
+    """
+    if isinstance(a, int) and isinstance(b, int) and a.bit_length() * abs(b) > _MAX_BITS:
+        raise OverflowError
+    made: object = a**b
+    if not isinstance(made, (int, float)):
+        raise ArithmeticError
+    return made
 
 
 def binary(machine: "Interpreter", left: Value, operator: str, right: Value, node: cst.CSTNode) -> Value:
@@ -802,7 +861,9 @@ def may_be_instance(value: Value, classes: Value) -> bool:
     if len(names) < len(options):
         return True
     if isinstance(value, Tensor):
-        return value.batch or "torch.Tensor" in names or any(not n.startswith("builtins.") for n in names)
+        return value.batch or any(not n.startswith(("builtins.", "numpy.")) for n in names)
+    if isinstance(value, Array):
+        return any(not n.startswith(("builtins.", "torch.")) for n in names)
     if isinstance(value, TupleOf):
         return "builtins.tuple" in names or any(not n.startswith(("builtins.", "torch.Tensor")) for n in names)
     if isinstance(value, Instance) and is_module_class(value.info or Symbol(value.symbol or "")) is Tri.YES:

@@ -179,6 +179,8 @@ class _Holders:
         self.parameters = {id(call.node) for name in PARAMETERS for call in model.calls_of(name)}
         self._known: set[Cell] | None = None
         self._origins: set[int] = set()
+        # Modules that register something of which nothing is known.
+        self._unsure: set[Value] = set()
 
     # -- what a container holds -----------------------------------------------------------------------
 
@@ -246,6 +248,8 @@ class _Holders:
         if not trained and not tensors and not modes:
             return None
         known = self.known
+        if owner in self._unsure:
+            return False
         reached = self._reached(owner)
         for leaf in (*trained, *modes):
             if leaf in known or leaf in reached or self._is_on_purpose(leaf, setting):
@@ -314,6 +318,9 @@ class _Holders:
                 if _may_register(name):
                     for call in self.model.calls_of(name):
                         self._hand_over(call)
+                        if name.endswith(_REGISTERING) and UNKNOWN in call.arguments.positional[-1:]:
+                            owner = call.receiver or call.arguments.positional[0]
+                            self._unsure.add(owner)
             for call in self.model.all_calls:
                 if call.name is None and not isinstance(call.callee, _FOLLOWED):
                     self._hand_over(call)
@@ -357,6 +364,7 @@ class _Holders:
         return reached
 
 
+_REGISTERING = (".setattr", ".add_module", ".register_module", ".register_parameter")
 # Calls of these are followed.
 _FOLLOWED = (FunctionRef, ClassInfo, Instance)
 

@@ -4,15 +4,16 @@ Such a loop is run once for each of them, so that `for width in [64, 128]: layer
 makes two layers, each of its own size.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import libcst as cst
 
 from torchlint.semantic import objects
+from torchlint.semantic.instances import MODULE_DICT
 from torchlint.semantic.parts import nodes_in
 from torchlint.semantic.state import State, rebased
-from torchlint.semantic.values import Const, Frame, Symbol, TupleOf, Value
+from torchlint.semantic.values import CONTENT, Cell, Const, DictRef, Entries, Frame, Instance, Symbol, TupleOf, Value
 
 if TYPE_CHECKING:
     from torchlint.semantic.interpret import Interpreter
@@ -38,6 +39,8 @@ def _items(machine: "Interpreter", node: cst.BaseExpression, value: Value) -> Se
     known = objects.exact_items(machine, value)
     if known is not None:
         return known
+    if isinstance(node, cst.Call) and type(node.func) is cst.Attribute and not node.args:
+        return _of_dict(machine, node.func)
     if isinstance(node, cst.Call) and type(node.func) is cst.Name and node.args:
         if any(arg.keyword is not None or arg.star for arg in node.args):
             return None
@@ -47,6 +50,22 @@ def _items(machine: "Interpreter", node: cst.BaseExpression, value: Value) -> Se
         if isinstance(function, Symbol) and function.name in _COUNTING:
             return _counted(machine, function.name, node)
     return None
+
+
+def _of_dict(machine: "Interpreter", func: cst.Attribute) -> Sequence[Value] | None:
+    """What `items()`, `values()` and `keys()` of a dict give."""
+    name = func.attr.value
+    if name not in ("items", "values", "keys"):
+        return None
+    owner = _again(machine, func.value)
+    known = isinstance(owner, DictRef) or (isinstance(owner, Instance) and owner.symbol == MODULE_DICT)
+    held = machine.read(owner, CONTENT) if known and isinstance(owner, Cell) else None
+    if not isinstance(held, Entries) or not held.exact:
+        return None
+    if name == "values":
+        return [*held.entries.values()]
+    keys = [Const(key) for key in held.entries]
+    return keys if name == "keys" else [TupleOf(pair) for pair in zip(keys, held.entries.values(), strict=True)]
 
 
 def _numbers(bounds: Sequence[Value]) -> Sequence[Value] | None:
@@ -120,8 +139,27 @@ def run(machine: "Interpreter", loop: cst.For, items: Sequence[Value]) -> None:
 
 def listed(machine: "Interpreter", node: cst.ListComp) -> tuple[Value, ...] | None:
     """The elements of a list comprehension of a module; None where they are not known one by one."""
-    clause = node.for_in
-    if not machine.in_module or clause.inner_for_in is not None or not isinstance(node.elt, (cst.Call, cst.IfExp)):
+    if not machine.in_module or not isinstance(node.elt, (cst.Call, cst.IfExp)):
+        return None
+    made = _each(machine, node.for_in, lambda: machine.eval(node.elt))
+    return tuple(made) if made is not None else None
+
+
+def entries(machine: "Interpreter", node: cst.DictComp) -> Entries | None:
+    """The content of a dict that a comprehension of a module makes; None where it is not made of known items."""
+    if not machine.in_module or not isinstance(node.value, (cst.Call, cst.IfExp)):
+        return None
+    made = _each(machine, node.for_in, lambda: TupleOf((machine.eval(node.key), machine.eval(node.value))))
+    if made is None:
+        return None
+    pairs = [pair.items for pair in made if isinstance(pair, TupleOf)]
+    known = {key.value: value for key, value in pairs if isinstance(key, Const) and isinstance(key.value, (str, int))}
+    return Entries(known) if len(known) == len(made) else Entries({}, False)
+
+
+def _each(machine: "Interpreter", clause: cst.CompFor, element: Callable[[], Value]) -> list[Value] | None:
+    """What a comprehension makes of each known item."""
+    if clause.inner_for_in is not None:
         return None
     iterable = machine.eval(clause.iter)
     items = _items(machine, clause.iter, iterable)
@@ -142,8 +180,8 @@ def listed(machine: "Interpreter", node: cst.ListComp) -> tuple[Value, ...] | No
             break
         if all(chosen):
             assert made is not None
-            made.append(machine.eval(node.elt))
+            made.append(element())
     machine.frame, machine.state, machine.round = outer, base, outer_round
     turn.writes = {key: value for key, value in turn.writes.items() if key[0] is not inner}
     base.absorb([turn] if made is not None else [turn, State(base)])
-    return tuple(made) if made is not None else None
+    return made

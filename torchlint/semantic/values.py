@@ -250,6 +250,12 @@ class Tensor(Value):
         fields.update(changes)
         return Tensor(**fields)
 
+    @property
+    def is_vague(self) -> bool:
+        """Whether nothing but its type is known, which may be what an annotation says, or what was indexed."""
+        known = self.dtype is not None or self.shape is not None or self.numbers is not Numbers.UNKNOWN
+        return not known and self.grad is Tri.MAYBE and self.device is Device.UNKNOWN
+
     def of_shape(self, shape: Shape | None) -> "Tensor":
         """The same with another shape; how it lies in memory is not known then."""
         if shape == self.shape:

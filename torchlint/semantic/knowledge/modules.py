@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from torchlint.semantic import devices, layer_dtypes, objects, shapes
 from torchlint.semantic.instances import (
+    MODULE_DICT,
     WRAPPERS,
     as_tensor,
     device_of,
@@ -303,9 +304,10 @@ def fill(machine: "Interpreter", call: "Call") -> Value:
     arguments = call.arguments
     first = arguments.positional[0] if arguments.positional else None
     symbol = instance.symbol or next(iter(instance.info.external_bases), "") if instance.info else instance.symbol
-    if symbol == "torch.nn.ModuleDict":
+    if symbol == MODULE_DICT:
         entries = objects.known_entries(machine, first) if first is not None else {}
-        machine.state.set(instance, CONTENT, Entries(entries, False))
+        exact = first is None or objects.exact_entries(machine, first) is not None
+        machine.state.set(instance, CONTENT, Entries(entries, exact and arguments.complete))
         return NONE
     content = Items(())
     if symbol == "torch.nn.ModuleList":
@@ -406,9 +408,32 @@ def _add_module(machine: "Interpreter", call: "Call") -> Value:
         held = machine.read(instance, CONTENT)
         if isinstance(held, Items):
             _grow(machine, instance, held, value)
+        elif instance.symbol == MODULE_DICT:
+            objects.keyed(machine, instance, name or UNKNOWN, value)
         if isinstance(name, Const) and isinstance(name.value, str):
             machine.write(instance, name.value, value)
     return NONE
+
+
+def _shrink(machine: "Interpreter", call: "Call") -> Value:
+    """`modules.pop(...)`, `modules.clear()`, `modules.update(...)`: what is in it then is not known any more."""
+    instance = call.receiver
+    assert isinstance(instance, Instance)
+    held = machine.read(instance, CONTENT)
+    if isinstance(held, Items):
+        machine.write(instance, CONTENT, Items(None, held.any, None))
+    elif isinstance(held, Entries):
+        machine.write(instance, CONTENT, Entries({}, False))
+    return UNKNOWN
+
+
+def _entries_of(machine: "Interpreter", call: "Call") -> Value:
+    """`items()`, `values()` of a dict of modules"""
+    held = machine.read(call.receiver, CONTENT) if isinstance(call.receiver, Instance) else None
+    element: Value = UNKNOWN
+    if isinstance(held, Entries) and held.exact and held.entries:
+        element = join_all(held.entries.values())
+    return Iterated(element if (call.name or "").endswith("values") else TupleOf((Scalar("str"), element)))
 
 
 def _register_tensor(machine: "Interpreter", call: "Call") -> Value:
@@ -557,10 +582,13 @@ TRANSFERS: dict[str, Transfer] = {
     ),
     "torch.nn.Sequential": _container,
     "torch.nn.ModuleList": _container,
-    "torch.nn.ModuleDict": _container,
+    MODULE_DICT: _container,
     **{f"torch.nn.{c}.append": _append for c in ("Sequential", "ModuleList")},
     **{f"torch.nn.{c}.extend": _extend for c in ("Sequential", "ModuleList")},
     **{f"torch.nn.{c}.insert": _insert for c in ("Sequential", "ModuleList")},
+    **{f"torch.nn.{c}.pop": _shrink for c in ("Sequential", "ModuleList", "ModuleDict")},
+    **{f"{MODULE_DICT}.{name}": _shrink for name in ("clear", "update")},
+    **{f"{MODULE_DICT}.{name}": _entries_of for name in ("values", "items")},
     _MODULE + "append": _append,
     _MODULE + "extend": _extend,
     _MODULE + "insert": _insert,

@@ -1,5 +1,6 @@
 """Python's builtins and standard library, as far as training scripts lean on them."""
 
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import libcst as cst
@@ -273,7 +274,18 @@ def _sum(machine: "Interpreter", call: "Call") -> Value:
     element = objects.iterate(machine, given, None)
     if isinstance(element, Tensor):
         return objects.computed(machine, call.node, element)
+    numbers = objects.whole_numbers(machine, given)
+    if numbers is not None and len(call.arguments.positional) == 1:
+        return Const(sum(numbers), machine.here(call.node))
     return Scalar("number") if isinstance(element, (Const, Scalar)) else UNKNOWN
+
+
+def _product(machine: "Interpreter", call: "Call") -> Value:
+    """`numpy.prod(sizes)`, `math.prod(sizes)`"""
+    given = call.argument(0, "a")
+    alone = len(call.arguments.positional) == 1 and not call.arguments.keywords
+    numbers = objects.whole_numbers(machine, given) if given is not None and alone else None
+    return Const(prod(numbers), machine.here(call.node)) if numbers is not None else UNKNOWN
 
 
 def _map(machine: "Interpreter", call: "Call") -> Value:
@@ -647,6 +659,7 @@ TRANSFERS: dict[str, Transfer] = {
     _B + "min": _extreme,
     _B + "max": _extreme,
     _B + "sum": _sum,
+    **dict.fromkeys(("numpy.prod", "math.prod"), _product),
     _B + "map": _map,
     _B + "filter": _filter,
     "itertools.chain": _chain,

@@ -655,6 +655,7 @@ METHODS: dict[str, Entry] = {
     "expand_as": _expand_as,
     "expand": _expand,
     "repeat": _repeat,
+    "new": _legacy,
     "new_zeros": _new,
     "new_ones": _new,
     "new_empty": _new,

@@ -66,7 +66,7 @@ FACTORIES = (
     "ByteTensor", "BoolTensor", "scalar_tensor", "empty_strided", "complex", "polar",
 )  # fmt: skip
 LIKE = ("zeros_like", "ones_like", "rand_like", "randn_like", "randint_like", "empty_like", "full_like")
-NEW = ("new_zeros", "new_ones", "new_empty", "new_full", "new_tensor")
+NEW = ("new", "new_zeros", "new_ones", "new_empty", "new_full", "new_tensor")
 INTEGER_RESULTS = frozenset(
     {"argmax", "argmin", "argsort", "bincount", "nonzero", "count_nonzero", "searchsorted", "bucketize", "one_hot"}
 )

@@ -594,7 +594,10 @@ def generic_instance(machine: "Interpreter", owner: ClassInfo) -> Instance:
     known.append(instance)
     initializer = attributes.from_class(machine, owner.mro, "__init__", instance)
     if isinstance(initializer, FunctionRef):
+        # Whoever makes one may move it anywhere.
+        outer, machine.unmade = machine.unmade, True
         _follow_generic(machine, initializer.info, instance)
+        machine.unmade = outer
         machine.state.dead = False
     return instance
 

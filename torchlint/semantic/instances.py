@@ -192,7 +192,8 @@ def allocate(
         return known
     instance = Instance(info, symbol, arguments, machine.here(node))
     instance.base[FROZEN] = NOT_FROZEN
-    instance.base[DEVICE] = ON_CPU
+    if not machine.unmade:
+        instance.base[DEVICE] = ON_CPU
     machine.frame.allocations[place] = instance
     return instance
 

@@ -156,6 +156,8 @@ class Interpreter:
         self._symbols: dict[int, int] = {}
         # One of several things may be called, so that what it refuses may never happen.
         self.doubtful = False
+        # What is made belongs to an object of which nothing shows who makes it.
+        self.unmade = False
         # Whether a method of a module is running, and how many of the tests stand outside of the outermost one.
         self.in_module = False
         self.outer_tests = 0
@@ -1133,8 +1135,11 @@ class Interpreter:
             self.eval(node.key)
             return self.eval(node.value)
 
-        self._comprehension(node, node.for_in, pair)
-        return self.allocate_dict(node, Entries({}, False))
+        value = self._comprehension(node, node.for_in, pair)
+        made = self.allocate_dict(node, Entries({}, False))
+        if self.facts is not None and isinstance(value, (Instance, Tensor)):
+            self.facts.entered.append((made, value))
+        return made
 
     def _literal_keys(self, node: cst.DictComp) -> dict[Any, Value] | None:
         """The entries of `{k: ... for k in ["train", "val"]}`; None for any other comprehension."""

@@ -151,10 +151,12 @@ def _may_hold(model: "Model", setting: Setting) -> bool:
     else:
         # It may be filled later.
         return True
-    return any(isinstance(item, _HOLDING) for item in held)
+    return any(isinstance(item, _HOLDING) or item == _NONE for item in held)
 
 
 _HOLDING = (Instance, ListRef, DictRef, TupleOf, Tensor, OneOf)
+# `[None] * 4` is filled later.
+_NONE = Const(None)
 
 
 def _leaves_to_torch(info: ClassInfo) -> bool:
@@ -288,6 +290,8 @@ class _Holders:
             return False
         leaf = leaves[0]
         literal = value.origin.node if value.origin is not None else None
+        if isinstance(literal, cst.ListComp):
+            return False
         written = [element.value for element in literal.elements] if isinstance(literal, (cst.List, cst.Tuple)) else []
         fresh = leaf.origin is not None and leaf.origin.node in written
         return not fresh or (isinstance(leaf, Instance) and not (leaf.symbol or "").startswith("torch.nn."))

@@ -32,12 +32,6 @@ from torchlint.semantic.values import (
     Value,
 )
 
-# Layers of torchvision's models, by their attributes.
-LAYERS = frozenset({
-    "fc", "classifier", "features", "layer1", "layer2", "layer3", "layer4", "conv1", "bn1", "avgpool", "backbone",
-    "heads", "head", "encoder", "AuxLogits",
-})  # fmt: skip
-OWN_FLAG = re.compile(r"\bself\.requires_grad\b")
 BY_METHOD = "call `requires_grad_()` of the module"
 
 
@@ -80,7 +74,7 @@ class IneffectiveFreeze(Rule):
     code = "TL514"
     category = Category.CORRECTNESS
     fix_safety = Applicability.UNSAFE
-    words = ("requ",)
+    words = ("require", "_grad")
 
     def leave_Module(self, node: cst.Module) -> None:
         by_target: dict[int, list[Setting]] = {}
@@ -89,31 +83,27 @@ class IneffectiveFreeze(Rule):
                 by_target.setdefault(id(setting.target), []).append(setting)
         for group in by_target.values():
             self._check(group)
+        self._check_comparisons()
 
-    def visit_Expr(self, node: cst.Expr) -> None:
-        test = node.value
-        if type(test) is not cst.Comparison or type(test.left) is not cst.Attribute or test.left.attr.value != FLAG:
-            return
-        first = test.comparisons[0]
-        if len(test.comparisons) > 1 or not isinstance(first.operator, cst.Equal) or self.model.is_shown(node):
-            return
-        if not isinstance(first.comparator, cst.Name) or first.comparator.value not in ("True", "False"):
-            return
-        owners = self.model.values(test.left.value)
-        known = bool(owners) and all(isinstance(owner, (ParameterOf, Tensor)) for owner in owners)
-        text = f"{self.text(test.left)} = {first.comparator.value}"
-        self.report(
-            test,
-            f"this compares `{FLAG}`, and does not set it",
-            help=f"`{text}`",
-            fix=self.fix("set it", Applicability.UNSAFE, self.replace(test, text)) if known else None,
-        )
+    def _check_comparisons(self) -> None:
+        for statement, left, flag in compared(self.model.module, self.source.text):
+            if self.model.is_shown(statement):
+                continue
+            owners = self.model.values(left.value)
+            known = bool(owners) and all(isinstance(owner, (ParameterOf, Tensor)) for owner in owners)
+            text = f"{self.text(left)} = {flag}"
+            self.report(
+                statement.value,
+                f"this compares `{FLAG}`, and does not set it",
+                help=f"`{text}`",
+                fix=self.fix("set it", Applicability.UNSAFE, self.replace(statement.value, text)) if known else None,
+            )
 
     def _check(self, group: list[Setting]) -> None:
         setting = group[0]
         flags = [each.value for each in group]
         owners = [each.owner for each in group]
-        kinds = {self._kind(setting.target, owner) for owner in owners}
+        kinds = {kind_of(self.model, self.source.text, setting.target, owner) for owner in owners}
         if len(kinds) != 1:
             return
         kind = kinds.pop()
@@ -175,49 +165,6 @@ class IneffectiveFreeze(Rule):
             help=BY_METHOD if kind == "parameters" else "unpack it: `for name, parameter in ...`",
             fix=self._call(setting, whole, Applicability.SAFE) if whole else None,
         )
-
-    def _kind(self, target: cst.Attribute, owner: Value) -> str | None:
-        """What an attribute is assigned of: `module`, `parameter`, `parameters`, `pair`, `entry`; `unknown` where
-        nothing is known, and None where all is well."""
-        written = target.value
-        if isinstance(owner, Instance):
-            return "module" if self._is_module(owner, target) else None
-        if isinstance(owner, Method):
-            receiver = owner.receiver
-            known = isinstance(receiver, Instance) and (receiver.symbol or "").startswith("torchvision.models.")
-            return "module" if known and owner.attribute in LAYERS else None
-        if isinstance(owner, Iterated):
-            first = owner.element.items[-1] if isinstance(owner.element, TupleOf) else owner.element
-            return "parameters" if isinstance(first, ParameterOf) else None
-        if isinstance(owner, TupleOf):
-            return "pair" if isinstance(owner.items[-1], ParameterOf) and len(owner.items) == 2 else None
-        if isinstance(owner, (ParameterOf, Tensor)):
-            element = loop_element(self.model.module, written) if isinstance(written, cst.Name) else None
-            return "entry" if element is not None and element.kind == "entry" else "parameter"
-        if OWN_FLAG.search(self.source.text):
-            # It may be an object that has such a flag.
-            return None
-        if isinstance(written, cst.Call):
-            return "parameters" if self._gives_parameters(written) else None
-        if isinstance(written, cst.Name):
-            element = loop_element(self.model.module, written)
-            if element is not None:
-                return "pair" if element.pair else element.kind
-        known = is_named_as_module(written) or is_used_as_module(self.model.module, written)
-        return "module" if known else "unknown"
-
-    def _is_module(self, owner: Instance, target: cst.Attribute) -> bool:
-        if not is_module(owner):
-            return False
-        if owner.info is None:
-            return True
-        own = isinstance(target.value, cst.Name) and target.value.value == "self"
-        return not own and not has_own(owner.info, target.attr.value)
-
-    @staticmethod
-    def _gives_parameters(written: cst.Call) -> bool:
-        func = written.func
-        return isinstance(func, cst.Attribute) and func.attr.value in ("parameters", "named_parameters")
 
     def _call(self, setting: Setting, text: str, safety: Applicability = Applicability.UNSAFE) -> Repair | None:
         """`module.requires_grad_(...)` in place of the assignment."""

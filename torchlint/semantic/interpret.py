@@ -14,7 +14,9 @@ import libcst as cst
 from torchlint.semantic import (
     attributes,
     calls,
+    comprehensions,
     datasets,
+    imports,
     instances,
     misfits,
     names,
@@ -26,15 +28,15 @@ from torchlint.semantic import (
 )
 from torchlint.semantic.facts import Call, Event, Facts
 from torchlint.semantic.flow import dotted
-from torchlint.semantic.knowledge import canonical, exports
+from torchlint.semantic.knowledge import canonical
 from torchlint.semantic.knowledge.modules import run_uncalled_chains
 from torchlint.semantic.loaders import is_loader
+from torchlint.semantic.narrowing import narrow
 from torchlint.semantic.project import Imported, Project, Unit
 from torchlint.semantic.state import State, rebased
 from torchlint.semantic.values import (
     CONTENT,
     FALSE,
-    MAX_ALTERNATIVES,
     MAX_ITEMS,
     NONE,
     TRUE,
@@ -56,7 +58,6 @@ from torchlint.semantic.values import (
     Iterated,
     ListRef,
     Method,
-    OneOf,
     Origin,
     ParameterOf,
     Scalar,
@@ -356,7 +357,7 @@ class Interpreter:
         self._asked(node.test)
         if node.msg is not None:
             self.eval(node.msg)
-        self.narrow(node.test, True)
+        narrow(self, node.test, True)
 
     def _del(self, node: cst.Del) -> None:
         targets = (
@@ -425,10 +426,10 @@ class Interpreter:
         self.tests = (*outer_tests, node.test)
         self.path = (*outer_path, (node, 0))
         with self.layer() as yes:
-            self.narrow(node.test, True)
+            narrow(self, node.test, True)
             self._block(node.body)
         with self.layer() as no:
-            self.narrow(node.test, False)
+            narrow(self, node.test, False)
             if node.orelse is not None:
                 self.path = (*outer_path, (node, 1))
                 self._block_or_else(node.orelse)
@@ -509,7 +510,7 @@ class Interpreter:
 
         def enter() -> None:
             self.eval(node.test)
-            self.narrow(node.test, True)
+            narrow(self, node.test, True)
 
         self._loop(node, enter, endless=truth is True and isinstance(node.test, (cst.Name, cst.Integer)))
         if node.orelse is not None and not self.state.dead:
@@ -602,66 +603,6 @@ class Interpreter:
         else:
             for child in pattern.children:
                 self._pattern(child, UNKNOWN)
-
-    def _import(self, node: cst.Import) -> None:
-        for alias in node.names:
-            name = dotted(alias.name)
-            if alias.asname is not None:
-                assert isinstance(alias.asname.name, cst.Name)
-                self.assign_name(alias.asname.name.value, self._module(name, node))
-            else:
-                top = name.partition(".")[0]
-                self.assign_name(top, self._module(top, node) if top == name else self._package(top, name, node))
-
-    def _package(self, top: str, name: str, node: cst.CSTNode) -> Value:
-        if self.project is not None and self.project.resolve(self.unit.path, name) is not None:
-            known = self.project.resolve(self.unit.path, top)
-            return Imported(known, None) if known is not None else Symbol("#local." + top)
-        return Symbol(canonical(top), self.here(node))
-
-    def _module(self, name: str, node: cst.CSTNode, level: int = 0) -> Value:
-        if self.project is not None:
-            path = self.project.resolve(self.unit.path, name, level)
-            if path is not None:
-                return Imported(path, None)
-        return Symbol(canonical(name) if not level else "." * level + name, self.here(node))
-
-    def _import_from(self, node: cst.ImportFrom) -> None:
-        level = len(node.relative)
-        module = dotted(node.module) if node.module is not None else ""
-        path = self.project.resolve(self.unit.path, module, level) if self.project is not None else None
-        if isinstance(node.names, cst.ImportStar):
-            self._import_star(module, path, level)
-            return
-        for alias in node.names:
-            assert isinstance(alias.name, cst.Name)
-            name = alias.name.value
-            bound = alias.asname.name.value if alias.asname and isinstance(alias.asname.name, cst.Name) else name
-            self.assign_name(bound, self._imported(module, path, level, name, node))
-
-    def _imported(self, module: str, path: str | None, level: int, name: str, node: cst.CSTNode) -> Value:
-        if self.project is not None:
-            if path is not None:
-                return Imported(path, name)
-            dotted = f"{module}.{name}" if module else name
-            file = self.project.resolve(self.unit.path, dotted, level)
-            if file is not None:
-                return Imported(file, None)
-        prefix = "." * level + module
-        return Symbol(canonical(f"{prefix}.{name}"), self.here(node))
-
-    def _import_star(self, module: str, path: str | None, level: int) -> None:
-        if path is not None:
-            if path != self.unit.path:
-                self.unit.star_paths.append(path)
-            return
-        names = exports(module) if not level else None
-        if names is None:
-            # Any name that is not defined here may come from there.
-            self.unit.stars.append("" if level else module)
-            return
-        for name in names:
-            self.assign_name(name, Symbol(canonical(f"{module}.{name}")))
 
     def _function_def(self, node: cst.FunctionDef) -> None:
         decorators = tuple(self._decorator(decorator.decorator) for decorator in node.decorators)
@@ -758,62 +699,6 @@ class Interpreter:
             return
         for index, element in enumerate(elements):
             self.bind(element.value, items[index] if items is not None else UNKNOWN)
-
-    # -- conditions -----------------------------------------------------------------------------
-
-    def narrow(self, test: cst.BaseExpression, holds: bool) -> None:
-        """Use what a condition says about a name: `x is None`, `not`, `and`, `or`, plain truth."""
-        kind = type(test)
-        if kind is cst.Name or kind is cst.Attribute:
-            if holds:
-                self._narrow_none(test, False)
-        elif type(test) is cst.UnaryOperation:
-            if type(test.operator) is cst.Not:
-                self.narrow(test.expression, not holds)
-        elif type(test) is cst.BooleanOperation:
-            if (type(test.operator) is cst.And) is holds:
-                self.narrow(test.left, holds)
-                self.narrow(test.right, holds)
-        elif type(test) is cst.Comparison:
-            operator, right = test.comparisons[0].operator, test.comparisons[0].comparator
-            if type(right) is cst.Name and right.value == "None" and len(test.comparisons) == 1:
-                if isinstance(operator, (cst.Is, cst.Equal)):
-                    self._narrow_none(test.left, holds)
-                elif isinstance(operator, (cst.IsNot, cst.NotEqual)):
-                    self._narrow_none(test.left, not holds)
-        elif type(test) is cst.Call and type(test.func) is cst.Name:
-            if test.func.value == "isinstance" and test.args:
-                self._narrow_instance(test, holds)
-
-    def _narrow_none(self, subject: cst.BaseExpression, is_none: bool) -> None:
-        if not isinstance(subject, (cst.Name, cst.Attribute)):
-            return
-        value = self.eval_quietly(subject)
-        if is_none:
-            if any(isinstance(option, Const) and option.value is None for option in alternatives(value)):
-                self.bind(subject, NONE)
-        elif isinstance(value, OneOf):
-            rest = [option for option in value.values if not (isinstance(option, Const) and option.value is None)]
-            if len(rest) < len(value.values):
-                self.bind(subject, join_all(rest))
-
-    def _narrow_instance(self, test: cst.Call, holds: bool) -> None:
-        """Under `isinstance(x, ...)` x is one of the values that agree with it, elsewhere one of the others."""
-        subject = test.args[0].value
-        if not isinstance(subject, (cst.Name, cst.Attribute)):
-            return
-        value = self.eval_quietly(subject)
-        if isinstance(subject, cst.Attribute) and not isinstance(value, OneOf):
-            return
-        classes = self.eval_quietly(test.args[1].value) if len(test.args) > 1 else UNKNOWN
-        if holds:
-            kept = [option for option in alternatives(value) if objects.may_be_instance(option, classes)]
-        else:
-            kept = [option for option in alternatives(value) if not objects.must_be_instance(option, classes)]
-        if isinstance(subject, cst.Name):
-            self.assign_name(subject.value, join_all(kept))
-        else:
-            self.bind(subject, join_all(kept))
 
     # -- expressions ----------------------------------------------------------------------------
 
@@ -1072,95 +957,6 @@ class Interpreter:
                 entries.update(more or objects.known_entries(self, value))
         return self.allocate_dict(node, Entries(entries, exact))
 
-    def _comprehension(self, node: cst.CSTNode, comp: cst.CompFor, elements: Callable[[], Value]) -> Value:
-        outer = self.frame
-        with self.layer() as turn:
-            self.frame = Frame(self.unit, outer)
-            self.frame.allocations = outer.allocations
-            self.frame.function = outer.function
-            self.frame.receiver = outer.receiver
-            clause: cst.CompFor | None = comp
-            while clause is not None:
-                iterable = self.eval(clause.iter)
-                self.bind(clause.target, objects.iterate(self, iterable, clause.iter))
-                for condition in clause.ifs:
-                    self.eval(condition.test)
-                    self.narrow(condition.test, True)
-                clause = clause.inner_for_in
-            element = elements()
-            inner, self.frame = self.frame, outer
-        turn.writes = {key: value for key, value in turn.writes.items() if key[0] is not inner}
-        self.state.absorb((turn, State(self.state)))
-        return element
-
-    def _list_comp(self, node: cst.ListComp) -> Value:
-        items = self._computed_numbers(node) or rounds.listed(self, node)
-        if items is not None:
-            return self.allocate_list(node, Items(items))
-        element = self._comprehension(node, node.for_in, lambda: self.eval(node.elt))
-        return self.allocate_list(node, Items(None, element, element))
-
-    def _computed_numbers(self, node: cst.ListComp) -> tuple[Value, ...] | None:
-        """The elements of `[int(p * n) for p in (0.8, 0.2)]`; None for any other comprehension."""
-        clause = node.for_in
-        if clause.inner_for_in is not None or clause.ifs or not isinstance(clause.target, cst.Name):
-            return None
-        if not isinstance(node.elt, (cst.Call, cst.BinaryOperation)):
-            return None
-        given = objects.exact_items(self, self.eval_quietly(clause.iter))
-        if not given or len(given) > MAX_ALTERNATIVES or not all(objects.is_number(number) for number in given):
-            return None
-        # For the record.
-        self.eval(clause.iter)
-        outer = self.frame
-        self.frame = Frame(self.unit, outer, outer.function, outer.receiver)
-        items = []
-        for number in given:
-            self.bind(clause.target, number)
-            items.append(self.eval(node.elt))
-        self.frame = outer
-        return tuple(items) if all(isinstance(item, (Const, Scalar)) for item in items) else None
-
-    def _set_comp(self, node: cst.SetComp | cst.GeneratorExp) -> Value:
-        element = self._comprehension(node, node.for_in, lambda: self.eval(node.elt))
-        return Iterated(element, (), self.here(node))
-
-    def _dict_comp(self, node: cst.DictComp) -> Value:
-        keys = self._literal_keys(node)
-        entries = Entries(keys) if keys is not None else rounds.entries(self, node)
-        if entries is not None:
-            return self.allocate_dict(node, entries)
-
-        def pair() -> Value:
-            self.eval(node.key)
-            return self.eval(node.value)
-
-        value = self._comprehension(node, node.for_in, pair)
-        made = self.allocate_dict(node, Entries({}, False))
-        if self.facts is not None and isinstance(value, (Instance, Tensor)):
-            self.facts.entered.append((made, value))
-        return made
-
-    def _literal_keys(self, node: cst.DictComp) -> dict[Any, Value] | None:
-        """The entries of `{k: ... for k in ["train", "val"]}`; None for any other comprehension."""
-        clause = node.for_in
-        if clause.inner_for_in is not None or clause.ifs or not isinstance(clause.target, cst.Name):
-            return None
-        items = objects.exact_items(self, self.eval(clause.iter))
-        if items is None or not isinstance(node.key, cst.Name) or node.key.value != clause.target.value:
-            return None
-        entries: dict[Any, Value] = {}
-        outer = self.frame
-        self.frame = Frame(self.unit, outer, outer.function, outer.receiver)
-        for item in items:
-            if not isinstance(item, Const) or item.assumed:
-                self.frame = outer
-                return None
-            self.bind(clause.target, item)
-            entries[item.value] = self.eval(node.value)
-        self.frame = outer
-        return entries
-
     def _named(self, node: cst.NamedExpr) -> Value:
         value = self.eval(node.value)
         if isinstance(node.target, cst.Name):
@@ -1178,10 +974,10 @@ class Interpreter:
         outer_tests = self.tests
         self.tests = (*outer_tests, node.test)
         with self.layer() as yes:
-            self.narrow(node.test, True)
+            narrow(self, node.test, True)
             yes_value = self.eval(node.body)
         with self.layer() as no:
-            self.narrow(node.test, False)
+            narrow(self, node.test, False)
             no_value = self.eval(node.orelse)
         self.tests = outer_tests
         self.state.absorb((yes, no))
@@ -1203,7 +999,7 @@ class Interpreter:
         if truth is not None:
             return self._asked(node.right) if truth is is_and else left
         with self.layer() as after:
-            self.narrow(node.left, is_and)
+            narrow(self, node.left, is_and)
             right = self._asked(node.right)
         self.state.absorb((after, State(self.state)))
         if not is_and:
@@ -1371,8 +1167,8 @@ _STATEMENTS: dict[type, Callable[[Interpreter, Any], None]] = {
     cst.Try: Interpreter._try,
     cst.TryStar: Interpreter._try,
     cst.Match: Interpreter._match,
-    cst.Import: Interpreter._import,
-    cst.ImportFrom: Interpreter._import_from,
+    cst.Import: imports.run_import,
+    cst.ImportFrom: imports.run_import_from,
     cst.FunctionDef: Interpreter._function_def,
     cst.ClassDef: Interpreter._class_def,
 }
@@ -1392,10 +1188,10 @@ _EXPRESSIONS: dict[type, Callable[[Interpreter, Any], Value]] = {
     cst.List: Interpreter._list,
     cst.Set: Interpreter._set,
     cst.Dict: Interpreter._dict,
-    cst.ListComp: Interpreter._list_comp,
-    cst.SetComp: Interpreter._set_comp,
-    cst.GeneratorExp: Interpreter._set_comp,
-    cst.DictComp: Interpreter._dict_comp,
+    cst.ListComp: comprehensions.list_of,
+    cst.SetComp: comprehensions.set_of,
+    cst.GeneratorExp: comprehensions.set_of,
+    cst.DictComp: comprehensions.dict_of,
     cst.NamedExpr: Interpreter._named,
     cst.IfExp: Interpreter._if_exp,
     cst.Lambda: Interpreter._lambda,

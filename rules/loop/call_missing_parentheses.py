@@ -6,6 +6,7 @@ from torchlint.semantic.checkpoints import RESULT, UNKNOWN_LOAD, entries
 from torchlint.semantic.facts import Call
 from torchlint.semantic.flow import dotted
 from torchlint.semantic.instances import is_module
+from torchlint.semantic.registration import is_plain_module
 from torchlint.semantic.training import CLIPS
 from torchlint.semantic.uncalled import Uncalled, is_question, method, uncalled, uncalled_by_name
 from torchlint.semantic.values import Const, DictRef, Instance
@@ -101,6 +102,9 @@ class CallMissingParentheses(Rule):
             owners, value = self.model.values(target.value), self.model.value(node.value)
             switch = isinstance(value, Const) and isinstance(value.value, bool)
             if switch and owners and all(isinstance(o, Instance) and is_module(o) for o in owners):
+                if dotted(target.value) == "self" and all(o.info and is_plain_module(o.info) for o in owners):  # type: ignore[attr-defined]
+                    # A setting of its own: `module-attribute-shadowing` says so.
+                    return
                 wanted = "eval" if (target.attr.value == "train") is not value.value else "train"  # type: ignore[attr-defined]
                 text = f"{self.text(target.value)}.{wanted}()"
                 self.report(

@@ -3,7 +3,7 @@ import libcst as cst
 from torchlint.diagnostic import Applicability, Category, Severity
 from torchlint.rule import Repair, Rule
 from torchlint.semantic.facts import Call
-from torchlint.semantic.sequence_order import Read, has_batch_of_one, output_name, reads, state_sizes
+from torchlint.semantic.sequence_order import Read, has_batch_of_one, reads, state_sizes
 from torchlint.semantic.shapes import MANY
 from torchlint.semantic.values import Const, Instance, Tensor, Tri
 
@@ -91,9 +91,7 @@ class AttentionBatchFirst(Rule):
         if isinstance(function, cst.FunctionDef) and isinstance(call.node, cst.Call):
             if _name(call) in RECURRENT and self._check_state(function, call, batch_first):
                 return
-            target = self.model.assigned_to(call.node)
-            several = _name(call) in SEVERAL
-            for read in reads(function, call.node, output_name(target, several), several):
+            for read in reads(self.model, function, call.node, _name(call) in SEVERAL):
                 if read.what == "first" and _name(call) in RECURRENT:
                     # The first step of a recurrent layer is of no use: it is a batch of one.
                     continue
@@ -134,7 +132,7 @@ class AttentionBatchFirst(Rule):
     def _report_read(self, call: Call, read: Read, batch_first: bool) -> None:
         text = self.text(read.node)
         shown = text if len(text) <= 20 else "this"
-        which = "the mean over samples" if read.what == "mean" else f"the {read.what} sample"
+        which = f"the {read.what} over samples" if read.what[0] == "m" else f"the {read.what} sample"
         switch = "with" if batch_first else "without"
         self.report(
             read.node,

@@ -1,34 +1,18 @@
-import re
-
 import libcst as cst
 
 from torchlint.diagnostic import Applicability, Category, Severity
 from torchlint.rule import Repair, Rule
 from torchlint.semantic.flow import dotted
-from torchlint.semantic.freezing import (
-    FLAG,
-    METHOD,
-    has_own,
-    is_like_flag,
-    is_named_as_module,
-    is_read,
-    is_used_as_module,
-    loop_element,
-)
-from torchlint.semantic.instances import is_module
+from torchlint.semantic.freezing import FLAG, METHOD, compared, is_like_flag, is_read, kind_of
 from torchlint.semantic.module_attributes import Setting
 from torchlint.semantic.parts import line_of
 from torchlint.semantic.values import (
     FALSE,
     Const,
-    Instance,
-    Iterated,
-    Method,
     ParameterOf,
     Scalar,
     Tensor,
     Tri,
-    TupleOf,
     Value,
 )
 
@@ -74,7 +58,7 @@ class IneffectiveFreeze(Rule):
     code = "TL514"
     category = Category.CORRECTNESS
     fix_safety = Applicability.UNSAFE
-    words = ("require", "_grad")
+    words = ("requ",)
 
     def leave_Module(self, node: cst.Module) -> None:
         by_target: dict[int, list[Setting]] = {}

@@ -18,6 +18,12 @@ FUNCTIONS = {
     "celu": 2, "hardtanh": 3, "threshold": 3, "rrelu": 4, "dropout": 3, "dropout1d": 3, "dropout2d": 3, "dropout3d": 3,
     "alpha_dropout": 3, "feature_alpha_dropout": 3,
 }  # fmt: skip
+# Those that have no switch.
+ALWAYS = frozenset({
+    "torch.relu_", "torch.selu_", "torch.celu_", "torch.rrelu_", "torch.nn.functional.relu_",
+    "torch.nn.functional.leaky_relu_", "torch.nn.functional.elu_", "torch.nn.functional.selu_",
+    "torch.nn.functional.celu_", "torch.nn.functional.hardtanh_", "torch.nn.functional.threshold_",
+})  # fmt: skip
 SEQUENTIAL = "torch.nn.Sequential"
 # ReLU leaves such numbers as they are.
 NOT_NEGATIVE = frozenset({Numbers.ACTIVATION, Numbers.SIGMOID, Numbers.SOFTMAX, Numbers.EXP, Numbers.CLAMPED_SIGMOID})
@@ -25,6 +31,8 @@ NOT_NEGATIVE = frozenset({Numbers.ACTIVATION, Numbers.SIGMOID, Numbers.SOFTMAX, 
 
 class InplaceActivationAliasesInput(Rule):
     """Checks for activations and dropout with `inplace=True` whose input is used again.
+
+    `torch.relu_` and the like are the same without saying so.
 
     ## Why is this bad?
     `inplace=True` writes the result into the input. Whoever reads the input afterwards, such as the sum at the end of a
@@ -74,12 +82,9 @@ class InplaceActivationAliasesInput(Rule):
     code = "TL521"
     category = Category.SUSPICIOUS
     fix_safety = Applicability.UNSAFE
-    words = ("True",)
+    words = ("inplace", "U(True", "h(True", ", True)", "lu_(")
 
     def leave_Module(self, node: cst.Module) -> None:
-        text = self.source.text
-        if "inplace" not in text and "True)" not in text:
-            return
         found: dict[int, list[tuple[Call, cst.CSTNode]]] = {}
         counted: dict[int, int] = {}
         for call in self._activations():
@@ -101,11 +106,13 @@ class InplaceActivationAliasesInput(Rule):
     def _activations(self) -> list[Call]:
         names = [f"torch.nn.{name}.forward" for name in PLACES]
         names += [f"torch.nn.functional.{name}" for name in FUNCTIONS]
-        return [*self.model.calls_of(*names, f"{SEQUENTIAL}.forward")]
+        return [*self.model.calls_of(*names, *ALWAYS, f"{SEQUENTIAL}.forward")]
 
     def _switch(self, call: Call) -> cst.CSTNode | None:
         """What turns on that a call writes into its input; None where that is not certain."""
         assert call.name is not None
+        if call.name in ALWAYS:
+            return call.node
         if call.name.startswith("torch.nn.functional."):
             index = FUNCTIONS[call.name.rpartition(".")[2]]
             if _is_true(call.argument(index, "inplace")):
@@ -140,10 +147,12 @@ class InplaceActivationAliasesInput(Rule):
         again = read_again(function, call.node, given.value.value, self._again if _is_relu(call) else frozenset())
         if again is None:
             return
+        name = (call.name or "").rpartition(".")[2]
+        what = f"`{name}`" if call.name in ALWAYS else "`inplace=True`"
         self.report(
             call.node,
-            f"`inplace=True` changes `{given.value.value}` itself, which is used again",
-            help="leave `inplace=True` out",
+            f"{what} changes `{given.value.value}` itself, which is used again",
+            help="leave `inplace=True` out" if call.name not in ALWAYS else f"use `{name[:-1]}`",
             fix=self._left_out(place),
             related=[(self.model.origin(again), "this reads what was changed")],
         )
@@ -162,7 +171,7 @@ def _is_true(value: object) -> bool:
 def _is_relu(call: Call) -> bool:
     """Whether doing it a second time changes nothing more."""
     name = (call.name or "").removesuffix(".forward")
-    return name.rpartition(".")[2].lower() in ("relu", "relu6")
+    return name.rpartition(".")[2].lower().rstrip("_") in ("relu", "relu6")
 
 
 def _is_not_negative(call: Call) -> bool:

@@ -9,15 +9,14 @@ from torchlint.semantic.initializers import (
     may_complete,
     own_initializer,
     passed_over,
-    set_before,
     starts_at_module,
     super_call,
+    too_early,
 )
-from torchlint.semantic.instances import MODULE, MODULE_CLASSES, is_module, is_module_class
-from torchlint.semantic.registration import PARAMETERS, is_plain_module
-from torchlint.semantic.values import ClassInfo, FunctionRef, Instance, Symbol, Tri
+from torchlint.semantic.instances import MODULE, MODULE_CLASSES, is_module_class
+from torchlint.semantic.registration import is_plain_module
+from torchlint.semantic.values import ClassInfo, Symbol, Tri
 
-REGISTERING = frozenset({"register_buffer", "register_parameter", "register_module", "add_module"})
 # A class with these may make its objects complete in its own way.
 REPLACING = frozenset({"__new__", "__setattr__"})
 BARE = MODULE_CLASSES | {MODULE}
@@ -27,7 +26,8 @@ class MissingSuperInit(Rule):
     """Checks for an `__init__` of an `nn.Module` that does not run that of `nn.Module`, or runs it too late.
 
     Reported are an `__init__` without `super().__init__()` or with `super()._init_()`, layers and parameters that are
-    assigned before it, `super().__init__` without parentheses, `super().__init__(self)`, and
+    assigned before it, `super().__init__` without parentheses, `super().__init__(self)`, `super.__init__()`,
+    `super(Net).__init__()` and `nn.Module.__init__()`, which are not given the object, and
     `super(Other, self).__init__()` with a class that is none of its own, or with `nn.Module` itself, whose `__init__`
     is skipped then.
 
@@ -91,21 +91,17 @@ class MissingSuperInit(Rule):
         for call in initializer.calls:
             if self._check_call(info, initializer, call):
                 return
-        for target, value in set_before(initializer):
-            if self._is_registered(info, target, value):
-                self.report(
-                    target,
-                    f"`{self.text(target)}` needs `nn.Module.__init__`, which has not run yet",
-                    help="call `super().__init__()` first",
-                    related=[(self.model.origin(initializer.calls[0]), "it runs here")],
-                )
-                return
+        early = too_early(self.model, info, initializer)
+        if early is not None:
+            self.report(
+                early,
+                f"`{self.text(early)}` needs `nn.Module.__init__`, which has not run yet",
+                help="call `super().__init__()` first",
+                related=[(self.model.origin(initializer.calls[0]), "it runs here")],
+            )
 
     def _report_missing(self, info: ClassInfo, initializer: Initializer, function: cst.FunctionDef) -> None:
-        layer = next(
-            (target for target, value in set_before(initializer, True) if self._is_registered(info, target, value)),
-            None,
-        )
+        layer = too_early(self.model, info, initializer, always=True)
         safety = Applicability.SAFE if layer is not None else Applicability.UNSAFE
         if initializer.misspelled:
             wrong = initializer.misspelled[0].attr
@@ -146,6 +142,8 @@ class MissingSuperInit(Rule):
     def _check_call(self, info: ClassInfo, initializer: Initializer, call: cst.Call) -> bool:
         assert isinstance(call.func, cst.Attribute)
         owner = super_call(call.func)
+        if self._check_unbound(call, owner):
+            return True
         if owner is None:
             if not call.args and [*self.model.values(call.func.value)] == [Symbol(MODULE)]:
                 text = self.text(call.func)
@@ -188,14 +186,14 @@ class MissingSuperInit(Rule):
             return True
         return False
 
-    def _is_registered(self, info: ClassInfo, target: cst.Attribute, value: cst.BaseExpression) -> bool:
-        """Whether an assignment, or a call of a method, needs what `nn.Module.__init__` makes."""
-        name = target.attr.value
-        if isinstance(value, cst.Call) and value.func is target:
-            return name in REGISTERING and not any(isinstance(e, ClassInfo) and name in e.base for e in info.mro)
-        if any(isinstance(entry, ClassInfo) and isinstance(entry.base.get(name), FunctionRef) for entry in info.mro):
+    def _check_unbound(self, call: cst.Call, owner: cst.Call | None) -> bool:
+        """`super.__init__()` and `super(Net).__init__()`, which know of no object"""
+        assert isinstance(call.func, cst.Attribute)
+        wrong: cst.BaseExpression = call.func.value if owner is None else owner
+        if owner is not None and (len(owner.args) != 1 or owner.args[0].star or owner.args[0].keyword is not None):
             return False
-        values = self.model.values(value)
-        if values and all(isinstance(each, Instance) and is_module(each) for each in values):
-            return True
-        return any(call.name in PARAMETERS for call in self.model.calls(value))
+        if owner is None and (not isinstance(wrong, cst.Name) or wrong.value != "super"):
+            return False
+        bare = self.fix("write `super()`", Applicability.SAFE, self.replace(wrong, "super()"))
+        self.report(wrong, f"`{self.text(wrong)}` has no object to initialize", help="write `super()`", fix=bare)
+        return True

@@ -90,6 +90,9 @@ class ModuleAttributeShadowing(Rule):
                 continue
             if not isinstance(written, cst.Name) or self._has_property(info, name):
                 continue
+            if name in ("train", "eval") and written.value != "self":
+                # `model.train = False` is meant to switch the mode, which `call-missing-parentheses` says.
+                continue
             text = self._judged(info, group)
             if text is not None:
                 reported.add((id(info), name))

@@ -8,9 +8,10 @@ from torchlint.semantic.assignments import statement_of
 from torchlint.semantic.attributes import setters
 from torchlint.semantic.derived import leaf_before
 from torchlint.semantic.devices import is_stray
+from torchlint.semantic.parts import stands_in
 from torchlint.semantic.stray_uses import stray_use
 from torchlint.semantic.unregistered import Kept
-from torchlint.semantic.values import ClassInfo, Const, Instance, Tri
+from torchlint.semantic.values import ClassInfo, Const, Device, Instance, Tensor, Tri
 
 # What shows that the file, or whoever trains its modules, moves things to devices.
 MOVING = re.compile(
@@ -88,15 +89,24 @@ class UnregisteredTensorAttribute(Rule):
                 found.setdefault((owner, kept.target.attr.value), []).append(kept)
         for (info, name), all_kept in found.items():
             if all(kept.is_made and self._is_plain(kept) for kept in all_kept):
-                if MOVING.search(self.source.text) and not self._is_set_otherwise(info, name, len(all_kept)):
+                if MOVING.search(self.source.text) and not self._is_set_otherwise(info, name):
                     self._check(info, name, all_kept)
 
     def _is_plain(self, kept: Kept) -> bool:
         """Whether a tensor stays on the CPU, and is not meant to be trained."""
         value = kept.value
-        return value.grad is not Tri.YES and is_stray(value) and leaf_before(self.model, value) is None
+        if value.grad is Tri.YES or not (is_stray(value) or self._is_array(value)):
+            return False
+        return leaf_before(self.model, value) is None
 
-    def _is_set_otherwise(self, info: ClassInfo, name: str, times: int) -> bool:
+    def _is_array(self, value: Tensor) -> bool:
+        """Whether a tensor of which only the shape is not known was an array, which nobody makes of one number."""
+        if value.device is not Device.CPU or value.shape is not None or value.origin is None:
+            return False
+        made = self.model.calls_of("torch.from_numpy")
+        return any(stands_in(call.node, value.origin.node) for call in made)
+
+    def _is_set_otherwise(self, info: ClassInfo, name: str) -> bool:
         """Whether anything else may move the tensor, register it, or put another one in its place."""
         for entry in info.mro:
             if isinstance(entry, ClassInfo) and (name in setters(entry) or OWN_MOVES.intersection(entry.base)):
@@ -110,8 +120,13 @@ class UnregisteredTensorAttribute(Rule):
         return len(elsewhere) > len({id(kept.target) for kept in self.model.kept if kept.target.attr.value == name})
 
     def _check(self, info: ClassInfo, name: str, all_kept: list[Kept]) -> None:
-        used = stray_use(self.model, info, name)
-        if used is None:
+        # Where the class is made for others, what these do with it counts.
+        classes = {kept.owner.info for kept in all_kept if kept.owner.info is not None}
+        if len(classes) > 1:
+            classes = {each for each in classes if each is not info or "forward" in each.base}
+        uses = [stray_use(self.model, each, name) for each in classes]
+        used = uses[0] if uses else None
+        if used is None or None in uses:
             return
         target = all_kept[0].target
         self.report(

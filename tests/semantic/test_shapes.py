@@ -160,8 +160,8 @@ class Programs:
             lambda: f"nn.GroupNorm({self.number(1, 2)}, {self.near((*x.shape, 1, 1)[1])})({name})",
             lambda: f"nn.BatchNorm1d({self.near((*x.shape, 1, 1)[1])})({name})",
             lambda: f"nn.BatchNorm2d({self.near((*x.shape, 1, 1)[1])})({name})",
-            lambda: f"nn.Sequential(nn.Flatten(), nn.Linear({self.near(x.numel() // size[-x.dim()])}, {self.number()}), nn.ReLU())"
-            f"({name})",
+            lambda: f"nn.Sequential(nn.Flatten(), nn.Linear({self.near(x.numel() // size[-x.dim()])}, "
+            f"{self.number()}), nn.ReLU())({name})",
             lambda: f"nn.Conv2d({self.near(size[-3])}, {self.number()}, {self.number(1, 3)}, "
             f"padding={self.number(0, 2)})({name})",
             lambda: f"nn.Conv2d({self.near(size[-3])}, 4, (1, 3), 2, 1)({name})",

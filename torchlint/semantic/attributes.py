@@ -329,7 +329,8 @@ def _external_attribute(machine: "Interpreter", instance: Instance, name: str, s
         if symbol == MODULE_DICT:
             held = machine.read(instance, CONTENT)
             if isinstance(held, Entries) and name in held.entries:
-                return held.entries[name]
+                entry: Value = held.entries[name]
+                return entry
         found = kind(f"{symbol}.{name}")
         if found == "function":
             return Method(instance, f"{symbol}.{name}")
@@ -367,7 +368,7 @@ _KEPT_ARGUMENTS.update({
     **{f"torch.nn.BatchNorm{rank}d": ("num_features",) for rank in (1, 2, 3)},
     **{f"torch.nn.{kind}": _RECURRENT for kind in ("LSTM", "GRU", "RNN", "LSTMCell", "GRUCell", "RNNCell")},
     "torch.nn.MultiheadAttention": ("embed_dim", "num_heads"),
-})
+})  # fmt: skip
 
 
 def _class_attribute(machine: "Interpreter", info: ClassInfo, name: str) -> Value:

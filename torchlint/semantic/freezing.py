@@ -39,7 +39,7 @@ _MODULE_NAME = re.compile(
 _LAYER_NAME = re.compile(r"(fc|layer|conv|bn)\d*|(\w+_)?classifier", re.IGNORECASE)
 # Attributes that are layers where they are those of a model, and some that hold layers.
 _PART_NAME = re.compile(r"embeddings|features|layers?|blocks|stages|resblocks|pooler|heads?")
-_WHOLE_NAME = re.compile(r"features|layers?|blocks|stages|resblocks")
+_HOLDING_NAME = re.compile(r"features|layers?|blocks|stages|resblocks|classifier")
 # Layers of torchvision's models, by their attributes.
 _LAYERS = frozenset({
     "fc", "classifier", "features", "layer1", "layer2", "layer3", "layer4", "conv1", "bn1", "avgpool", "backbone",
@@ -80,7 +80,9 @@ def kind_of(model: "Model", text: str, target: cst.Attribute, owner: Value) -> s
     if isinstance(owner, TupleOf):
         return "pair" if isinstance(owner.items[-1], ParameterOf) and len(owner.items) == 2 else None
     if isinstance(owner, (ParameterOf, Tensor)):
-        element = loop_element(model.module, written) if isinstance(written, cst.Name) else None
+        if not isinstance(written, cst.Name) or "state_dict" not in text:
+            return "parameter"
+        element = loop_element(model.module, written)
         return "entry" if element is not None and element.kind == "entry" else "parameter"
     if _OWN_FLAG.search(text):
         # It may be an object that has such a flag.
@@ -139,7 +141,7 @@ def loop_element(root: cst.Module, variable: cst.Name) -> Element | None:
     return None
 
 
-def _element(root: cst.Module, source: cst.BaseExpression) -> Element | None:
+def _element(root: cst.Module, source: cst.BaseExpression, followed: bool = False) -> Element | None:
     while True:
         if isinstance(source, cst.Subscript):
             source = source.value
@@ -148,9 +150,9 @@ def _element(root: cst.Module, source: cst.BaseExpression) -> Element | None:
         else:
             break
     if isinstance(source, cst.Name):
-        made = _assigned(root, source)
-        return _element(root, made) if made is not None else None
-    if isinstance(source, cst.Attribute) and _WHOLE_NAME.fullmatch(source.attr.value):
+        made = _assigned(root, source) if not followed else None
+        return _element(root, made, True) if made is not None else None
+    if isinstance(source, cst.Attribute) and _HOLDING_NAME.fullmatch(source.attr.value):
         return Element("module", False) if _is_of_model(source) else None
     if not isinstance(source, cst.Call) or not isinstance(source.func, cst.Attribute):
         return None
@@ -200,9 +202,11 @@ def is_used_as_module(root: cst.Module, target: cst.BaseExpression) -> bool:
 
 def is_named_as_module(target: cst.BaseExpression) -> bool:
     """Whether a name plainly says that it is a module: `self.backbone`, `text_encoder`, `model.fc`."""
-    if isinstance(target, cst.Subscript) and isinstance(target.value, cst.Attribute) and _is_number(target):
-        target = target.value
-        return _is_of_model(target) and _WHOLE_NAME.fullmatch(target.attr.value.replace("classifier", "features")) is not None
+    if isinstance(target, cst.Subscript) and isinstance(target.value, cst.Attribute):
+        # `model.classifier[6]`
+        index = target.slice[0].slice
+        number = isinstance(index, cst.Index) and isinstance(index.value, (cst.Integer, cst.UnaryOperation))
+        return number and _HOLDING_NAME.fullmatch(target.value.attr.value) is not None and _is_of_model(target.value)
     if isinstance(target, cst.Attribute) and _PART_NAME.fullmatch(target.attr.value) and _is_of_model(target):
         return True
     *owners, last = dotted(target).split(".")

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import libcst as cst
 
 from torchlint.semantic.flow import dotted, own_nodes
-from torchlint.semantic.instances import MODULE
+from torchlint.semantic.instances import MODULE, is_module
 from torchlint.semantic.members import is_member, receiver_name
 from torchlint.semantic.parts import nodes_in, parts
-from torchlint.semantic.values import ClassInfo, FunctionInfo, FunctionRef, Symbol, Value
+from torchlint.semantic.registration import PARAMETERS
+from torchlint.semantic.values import ClassInfo, FunctionInfo, FunctionRef, Instance, Symbol, Value
 
 if TYPE_CHECKING:
     from torchlint.semantic.model import Model
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 _OTHER_WAYS = frozenset(
     {"__init__", "__post_init__", "__setstate__", "__dict__", "__new__", "__class__", "exec", "eval"}
 )
+_REGISTERING = frozenset({"register_buffer", "register_parameter", "register_module", "add_module"})
 # `_init_`, `__int__`, `__init`, `init`, `__inti__` ...
 _MISSPELLED = re.compile(r"(?!__init__$)_*(init|int|inti|ini|intit|nit)_*")
 
@@ -73,7 +75,7 @@ def is_usual(info: ClassInfo) -> bool:
         above = super_call(call.func) if isinstance(call.func, cst.Attribute) else None
         if above is None or call.func.attr.value != "__init__":  # type: ignore[attr-defined]
             return False
-        named = not above.args or dotted(above.args[0].value) == info.name
+        named = not above.args or (len(above.args) == 2 and dotted(above.args[0].value) == info.name)
         return named and (not call.args or dotted(call.args[0].value) != receiver_name(function))
     return False
 
@@ -122,7 +124,7 @@ def may_complete(info: ClassInfo, function: FunctionInfo, but: tuple[cst.CSTNode
     return False
 
 
-def set_before(initializer: Initializer, always: bool = False) -> Iterator[tuple[cst.Attribute, cst.BaseExpression]]:
+def _set_before(initializer: Initializer, always: bool = False) -> Iterator[tuple[cst.Attribute, cst.BaseExpression]]:
     """What is done to the object, in order, before an `__init__` is called: the attribute that is assigned and what it
     is assigned, or the method that is called as a statement and that call. `always`: under no condition."""
     receiver = initializer.receiver
@@ -148,6 +150,26 @@ def _simple(statement: cst.CSTNode, always: bool) -> Iterator[cst.CSTNode]:
 
 
 _BRANCHES = (cst.If, cst.Else, cst.For, cst.With, cst.IndentedBlock)
+
+
+def too_early(model: "Model", info: ClassInfo, initializer: Initializer, always: bool = False) -> cst.Attribute | None:
+    """The first attribute of the object that is assigned, or method that is called, before an `__init__` is called,
+    and raises without it; `always`: under no condition."""
+    done = _set_before(initializer, always)
+    return next((target for target, value in done if _is_registered(model, info, target, value)), None)
+
+
+def _is_registered(model: "Model", info: ClassInfo, target: cst.Attribute, value: cst.BaseExpression) -> bool:
+    """Whether an assignment, or a call of a method, needs what `nn.Module.__init__` makes."""
+    name = target.attr.value
+    if isinstance(value, cst.Call) and value.func is target:
+        return name in _REGISTERING and not any(isinstance(e, ClassInfo) and name in e.base for e in info.mro)
+    if any(isinstance(entry, ClassInfo) and isinstance(entry.base.get(name), FunctionRef) for entry in info.mro):
+        return False
+    values = model.values(value)
+    if values and all(isinstance(each, Instance) and is_module(each) for each in values):
+        return True
+    return any(call.name in PARAMETERS for call in model.calls(value))
 
 
 def starts_at_module(info: ClassInfo) -> bool:

@@ -133,6 +133,7 @@ class Interpreter:
         self.rounds_left = rounds.MAX_TOTAL
         # Each `nn.Sequential` that nothing has called so far, and the call that made it.
         self.uncalled_chains: dict[Instance, Call] = {}
+        self.taken_apart: set[cst.CSTNode] = set()
         self.building: dict[int, tuple[bool, bool]] = {}
         # In the second run of a loop.
         self.again = False

@@ -1,7 +1,7 @@
 """What Python's own operations do to values: items, iteration, operators, conditions, contexts."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import libcst as cst
@@ -91,7 +91,10 @@ def exact_items(machine: "Interpreter", value: Value) -> tuple[Value, ...] | Non
     if isinstance(value, TupleOf):
         return value.items
     held = content(machine, value)
-    return held.items if held is not None else None
+    if held is None:
+        return None
+    take_apart(machine, value)
+    return held.items
 
 
 def whole_numbers(machine: "Interpreter", value: Value) -> list[int] | None:
@@ -103,10 +106,17 @@ def whole_numbers(machine: "Interpreter", value: Value) -> list[int] | None:
     return known if len(known) == len(items) else None
 
 
+def take_apart(machine: "Interpreter", value: Value) -> None:
+    """The layers of a container are looked at one by one: they need not fit each other."""
+    if type(value) is Instance and value.symbol == "torch.nn.Sequential" and value.origin is not None:
+        machine.taken_apart.add(value.origin.node)
+
+
 def starred(machine: "Interpreter", value: Value) -> Starred:
     """`*value` where the items are not known one by one."""
     held = content(machine, value)
     if held is not None:
+        take_apart(machine, value)
         return Starred(held.any, held.last)
     return Starred(iterate(machine, value, None))
 
@@ -194,6 +204,7 @@ def item(machine: "Interpreter", value: Value, indexes: list[Value], node: cst.C
                 misfits.note_operator(machine, node, mismatch, tensor)
             return picked
     if isinstance(value, TupleOf) or content(machine, value) is not None:
+        take_apart(machine, value)
         return _sequence_item(machine, value, index, node)
     if isinstance(value, DictRef):
         held = machine.read(value, CONTENT)
@@ -456,6 +467,7 @@ def iterate(machine: "Interpreter", value: Value, node: cst.BaseExpression | Non
         return join_all(value.items)
     held = content(machine, value)
     if held is not None:
+        take_apart(machine, value)
         return held.any
     if isinstance(value, Iterated):
         for over in value.over:
@@ -565,7 +577,7 @@ def _keep_steps(machine: "Interpreter", made: Tensor, operands: tuple[Value, ...
             made.numbers, made.numbers_origin = Numbers.STEPS, tensor.numbers_origin
 
 
-_ARITHMETIC = {
+_ARITHMETIC: dict[str, Callable[[Any, Any], Any]] = {
     "Add": lambda a, b: a + b,
     "Subtract": lambda a, b: a - b,
     "Multiply": lambda a, b: a * b,

@@ -1,11 +1,11 @@
 """Which dimension code takes for the sequence and which for the batch: of what a recurrent or attention layer gives,
 and of the state that it is given.
 
-Only the syntax of the one function is looked at in which the layer is called.
+Only the one function is looked at in which the layer is called.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import libcst as cst
 
@@ -14,6 +14,16 @@ from torchlint.semantic.parts import parts, stands_in
 from torchlint.semantic.steps import flattened
 from torchlint.semantic.written import written_argument
 
+if TYPE_CHECKING:
+    from torchlint.semantic.model import Model
+
+# Layers and functions that leave the dimensions as they are.
+_ORDERLY = frozenset({
+    "LayerNorm", "Dropout", "ReLU", "GELU", "Linear", "Tanh", "Sigmoid", "SiLU", "ELU", "LeakyReLU", "Identity", "relu",
+    "gelu", "dropout", "tanh", "sigmoid", "silu", "elu", "leaky_relu", "layer_norm", "normalize",
+})  # fmt: skip
+# Methods that take a dimension away.
+_POOLING = {"mean": "mean", "max": "maximum", "amax": "maximum"}
 _FACTORIES = frozenset({"zeros", "randn", "rand", "ones"})
 # What stands around a factory without changing its sizes.
 _KEEPING = frozenset({"to", "cuda", "float", "double", "half", "requires_grad_", "type_as", "Variable", "detach"})
@@ -27,54 +37,92 @@ class Read(NamedTuple):
     what: str
 
 
-def output_name(target: cst.BaseExpression | None, several: bool) -> str:
-    """The variable that the output of a layer is assigned to; `several`: the layer gives it as the first of two."""
-    if several:
-        if not isinstance(target, (cst.Tuple, cst.List)) or not target.elements:
-            return ""
-        target = target.elements[0].value
-    return target.value if isinstance(target, cst.Name) else ""
-
-
-def reads(function: cst.FunctionDef, call: cst.CSTNode, name: str, several: bool) -> Iterator[Read]:
+def reads(model: "Model", function: cst.FunctionDef, call: cst.CSTNode, several: bool) -> Iterator[Read]:
     """The places that take one step, or the mean over one dimension, of the output of a call: of the call itself, and
-    of the variable that its output is assigned to, until that is bound anew."""
+    of variables that get its output, or a sum with it, or what a layer that leaves the dimensions as they are makes
+    of it. `several`: the layer gives its output as the first of two."""
+    outputs = _Outputs(model, call, several)
     statement, following = _around(function.body, call)
-    for node in _all(statement) if statement is not None else ():
-        found = _read(node, lambda each: _is_output(each, call, several))
-        if found is not None:
-            yield found
-    for later in following if name else ():
-        for node in _all(later):
-            found = _read(node, lambda each: isinstance(each, cst.Name) and each.value == name)
+    for line in (statement, *following) if statement is not None else ():
+        for node in _all(line):
+            found = _read(node, outputs.has)
             if found is not None:
                 yield found
-        if any(isinstance(node, cst.Name) and node.value == name for node in _bound(later)):
+        outputs.bind(line)
+        if line is not statement and not outputs.names and not outputs.pairs:
             return
 
 
-def _is_output(node: cst.BaseExpression, call: cst.CSTNode, several: bool) -> bool:
-    """Whether an expression is the output of a call: all that it gives, or the first of two."""
-    if not several:
-        return node is call
-    if not isinstance(node, cst.Subscript) or node.value is not call or len(node.slice) != 1:
-        return False
-    piece = node.slice[0].slice
-    return isinstance(piece, cst.Index) and isinstance(piece.value, cst.Integer) and piece.value.value == "0"
+class _Outputs:
+    """The expressions that are the output of a layer: `names` are variables that have it, `pairs` those that have all
+    that the layer gives."""
+
+    def __init__(self, model: "Model", call: cst.CSTNode, several: bool) -> None:
+        self.model = model
+        self.call = call
+        self.several = several
+        self.names: set[str] = set()
+        self.pairs: set[str] = set()
+
+    def has(self, node: cst.BaseExpression) -> bool:
+        """Whether an expression is the output."""
+        if isinstance(node, cst.Name):
+            return node.value in self.names
+        if not self.several:
+            return node is self.call
+        if not isinstance(node, cst.Subscript) or not self._is_pair(node.value) or len(node.slice) != 1:
+            return False
+        piece = node.slice[0].slice
+        return isinstance(piece, cst.Index) and isinstance(piece.value, cst.Integer) and piece.value.value == "0"
+
+    def bind(self, line: cst.CSTNode) -> None:
+        """What the variables are after a statement."""
+        taken = {node.value for node in _bound(line) if isinstance(node, cst.Name)}
+        names: set[str] = set()
+        pairs: set[str] = set()
+        for small in line.body if isinstance(line, cst.SimpleStatementLine) else ():
+            if isinstance(small, cst.Assign) and len(small.targets) == 1:
+                target = small.targets[0].target
+                if isinstance(target, cst.Name):
+                    names |= {target.value} if self._carries(small.value) else set()
+                    pairs |= {target.value} if self.several and self._is_pair(small.value) else set()
+                elif self.several and isinstance(target, (cst.Tuple, cst.List)) and self._is_pair(small.value):
+                    names |= {dotted(element.value) for element in target.elements[:1]}
+            elif isinstance(small, cst.AugAssign) and isinstance(small.target, cst.Name):
+                # `out += x`
+                names |= {small.target.value} & self.names
+        self.names = (self.names - taken) | names
+        self.pairs = (self.pairs - taken) | pairs
+
+    def _is_pair(self, node: cst.BaseExpression) -> bool:
+        return node is self.call or (isinstance(node, cst.Name) and node.value in self.pairs)
+
+    def _carries(self, node: cst.BaseExpression) -> bool:
+        """Whether an expression has the dimensions of the output, in its order."""
+        if isinstance(node, cst.BinaryOperation) and isinstance(node.operator, (cst.Add, cst.Multiply)):
+            return self._carries(node.left) or self._carries(node.right)
+        if isinstance(node, cst.Call) and node is not self.call and node.args and self._is_kept(node):
+            return self._carries(node.args[0].value)
+        return self.has(node)
+
+    def _is_kept(self, node: cst.Call) -> bool:
+        """Whether a call leaves the dimensions of what it is given as they are."""
+        names = [(call.name or "").removesuffix(".forward") for call in self.model.calls(node)]
+        return bool(names) and all(name[:6] == "torch." and name.rpartition(".")[2] in _ORDERLY for name in names)
 
 
 def _read(node: cst.CSTNode, is_output: Callable[[cst.BaseExpression], bool]) -> Read | None:
     if isinstance(node, cst.Subscript):
         return _step(node) if is_output(node.value) else None
-    if isinstance(node, cst.Call) and isinstance(node.func, cst.Attribute) and node.func.attr.value == "mean":
-        return _mean(node, node.func, is_output)
+    if isinstance(node, cst.Call) and isinstance(node.func, cst.Attribute) and node.func.attr.value in _POOLING:
+        return _pooled(node, node.func, is_output)
     return None
 
 
 def _step(node: cst.Subscript) -> Read | None:
-    """`out[:, -1]`, `out[:, -1, :]`, `out[-1]`, `out[:, 0]`"""
+    """`out[:, -1]`, `out[:, -1, :]`, `out[-1]`, `out[-1, :, :]`, `out[:, 0]`"""
     pieces = [element.slice for element in node.slice]
-    if len(pieces) == 1 and _number(pieces[0]) == -1:
+    if len(pieces) in (1, 3) and _number(pieces[0]) == -1 and all(map(_is_all, pieces[1:])):
         return Read(node, 0, "last")
     if len(pieces) in (2, 3) and _is_all(pieces[0]) and (len(pieces) == 2 or _is_all(pieces[2])):
         number = _number(pieces[1])
@@ -83,8 +131,8 @@ def _step(node: cst.Subscript) -> Read | None:
     return None
 
 
-def _mean(node: cst.Call, func: cst.Attribute, is_output: Callable[[cst.BaseExpression], bool]) -> Read | None:
-    """`out.mean(1)`, `out.mean(dim=0)`, `torch.mean(out, dim=1)`"""
+def _pooled(node: cst.Call, func: cst.Attribute, is_output: Callable[[cst.BaseExpression], bool]) -> Read | None:
+    """`out.mean(1)`, `out.max(dim=0)`, `torch.mean(out, dim=1)`"""
     owner: cst.BaseExpression | None = func.value
     index = 0
     if dotted(func.value) == "torch":
@@ -93,7 +141,8 @@ def _mean(node: cst.Call, func: cst.Attribute, is_output: Callable[[cst.BaseExpr
     dim = written_argument(node, index, "dim", "axis")
     if owner is None or not is_output(owner) or dim is None or not isinstance(dim.value, cst.Integer):
         return None
-    return Read(node, int(dim.value.value), "mean") if dim.value.value in ("0", "1") else None
+    what = _POOLING[func.attr.value]
+    return Read(node, int(dim.value.value), what) if dim.value.value in ("0", "1") else None
 
 
 def _number(piece: cst.BaseSlice) -> int | None:
@@ -231,15 +280,29 @@ def _bound(statement: cst.CSTNode) -> Iterator[cst.CSTNode]:
 
 
 def _around(block: cst.CSTNode, call: cst.CSTNode) -> tuple[cst.CSTNode | None, Sequence[cst.CSTNode]]:
-    """The statement that a call stands in, and those after it in its own block."""
-    pending = [block]
-    while pending:
-        node = pending.pop()
-        if isinstance(node, cst.IndentedBlock):
-            index = next((index for index, each in enumerate(node.body) if stands_in(call, each)), None)
-            if index is not None and isinstance(node.body[index], cst.SimpleStatementLine):
-                return node.body[index], node.body[index + 1 :]
-        pending.extend(parts(node))
+    """The statement that a call stands in, and those that run after it: in its own block and, where that is the body
+    of loops, after these."""
+    if not isinstance(block, cst.IndentedBlock):
+        return None, ()
+    index = next((index for index, each in enumerate(block.body) if stands_in(call, each)), None)
+    if index is None:
+        return None, ()
+    statement, following = block.body[index], block.body[index + 1 :]
+    if isinstance(statement, cst.SimpleStatementLine):
+        return statement, following
+    for part in parts(statement):
+        found, inner = _around(part, call) if isinstance(part, cst.IndentedBlock) else _within(part, call)
+        if found is not None:
+            return found, (*inner, *following) if isinstance(statement, cst.For) else inner
+    return None, ()
+
+
+def _within(node: cst.CSTNode, call: cst.CSTNode) -> tuple[cst.CSTNode | None, Sequence[cst.CSTNode]]:
+    """The same for a call in an `else` and the like."""
+    for part in parts(node) if not isinstance(node, cst.BaseExpression) else ():
+        found, inner = _around(part, call) if isinstance(part, cst.IndentedBlock) else _within(part, call)
+        if found is not None:
+            return found, inner
     return None, ()
 
 

@@ -25,8 +25,8 @@ _SHAPING = frozenset({
     "detach", "contiguous", "float", "long", "bool", "int", "flatten", "unbind", "narrow", "sum", "mean", "exp", "log",
     "sqrt", "abs", "neg", "flip", "repeat_interleave", "view_as", "unsqueeze_", "half", "double", "requires_grad_",
 })  # fmt: skip
-# Attributes that say nothing of where a tensor is.
-_SIZES = frozenset({"shape", "size", "dim", "ndim", "numel", "dtype", "nelement", "stride"})
+# Attributes and methods that say nothing of where a tensor is.
+_SIZES = frozenset({"shape", "size", "dim", "ndim", "numel", "dtype", "nelement", "stride", "item", "tolist"})
 # Operations that want all of their tensors on one device.
 _MIXING = frozenset({
     "matmul", "mm", "bmm", "einsum", "mul", "add", "sub", "div", "multiply", "gather", "index_select", "scatter",
@@ -34,7 +34,8 @@ _MIXING = frozenset({
     "conv2d", "conv3d", "conv_transpose2d", "linear", "embedding", "baddbmm", "addmm", "lerp", "dot", "cdist",
     "maximum", "minimum", "eq", "ne", "add_", "mul_", "sub_", "div_", "batch_norm", "logical_and", "logical_or",
     "outer", "mse_loss", "l1_loss", "cross_entropy", "grid_sample", "cosine_similarity", "kron",
-    "scaled_dot_product_attention",
+    "scaled_dot_product_attention", "binary_cross_entropy", "binary_cross_entropy_with_logits", "nll_loss", "kl_div",
+    "smooth_l1_loss", "huber_loss",
 })  # fmt: skip
 
 

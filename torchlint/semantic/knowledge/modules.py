@@ -261,7 +261,8 @@ def _chain(machine: "Interpreter", call: "Call", instance: Instance) -> Value:
 def run_uncalled_chains(machine: "Interpreter") -> None:
     """Run each `nn.Sequential` that nothing has called: what its layers give each other is known."""
     for instance, made in tuple(machine.uncalled_chains.items()):
-        if machine.fuel > 0:
+        apart = instance.origin is not None and instance.origin.node in machine.taken_apart
+        if machine.fuel > 0 and not apart:
             _chain(machine, type(made)(made.node, instance, Arguments((UNKNOWN,)), machine), instance)
 
 
@@ -463,6 +464,8 @@ def _named_parameters(machine: "Interpreter", call: "Call") -> Value:
 
 
 def _submodules(machine: "Interpreter", call: "Call") -> Value:
+    if call.receiver is not None:
+        objects.take_apart(machine, call.receiver)
     return Iterated(UNKNOWN)
 
 

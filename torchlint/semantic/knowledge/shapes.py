@@ -13,7 +13,7 @@ from torchlint.semantic.knowledge.shapes_layers import CONSTRUCTORS, LAYERS
 from torchlint.semantic.knowledge.shapes_losses import LOSSES
 from torchlint.semantic.knowledge.shapes_operations import FUNCTIONS, METHODS, SHARED
 from torchlint.semantic.shapes import Shape
-from torchlint.semantic.values import Iterated, Tensor, TupleOf, Value
+from torchlint.semantic.values import Instance, Iterated, Tensor, TupleOf, Value
 
 if TYPE_CHECKING:
     from torchlint.semantic.facts import Call
@@ -43,6 +43,9 @@ def shaped(machine: "Interpreter", call: "Call", entry: Entry, result: Value) ->
         Mismatch: torch refuses the call.
     """
     if not call.arguments.complete and not call.arguments.tail:
+        return result
+    if type(call.receiver) is not Instance and (call.name or "").endswith(".forward"):
+        # `nn.Linear.forward(self, x)`: which layer that is stands among the arguments.
         return result
     given = entry(machine, call)
     return result if given is None else _with_shape(result, given)

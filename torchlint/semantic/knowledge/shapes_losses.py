@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from torchlint.semantic import shapes
 from torchlint.semantic.knowledge.shapes_arguments import Entry, operand_shape
-from torchlint.semantic.shapes import SCALAR, Shape
+from torchlint.semantic.shapes import MANY, MULTIPLE, SCALAR, Mismatch, Shape
 from torchlint.semantic.values import Const, Instance, Value
 
 if TYPE_CHECKING:
@@ -31,7 +31,13 @@ def _loss(call: "Call") -> tuple[str | None, Value | None, Value | None]:
 
 def _elementwise_loss(machine: "Interpreter", call: "Call") -> Shape | None:
     how, given, target = _loss(call)
-    both = shapes.broadcast(operand_shape(given), operand_shape(target))
+    try:
+        both = shapes.broadcast(operand_shape(given), operand_shape(target))
+    except Mismatch:
+        if "binary_cross_entropy" in (call.name or "") or "BCE" in (call.name or ""):
+            # These stretch nothing, which is a matter of its own.
+            return SCALAR if how in ("mean", "sum") else None
+        raise
     return SCALAR if how in ("mean", "sum", "batchmean") else both if how == "none" else None
 
 
@@ -41,6 +47,11 @@ def _class_loss(machine: "Interpreter", call: "Call") -> Shape | None:
     if labels is not None and scores is not None and not labels.open and not scores.open:
         if len(scores.dims) > 1 and labels.dims:
             shapes.expect(scores.dims[0], labels.dims[0], "samples")
+            if scores.dims[0] == MULTIPLE and labels.dims[0] == MANY:
+                raise Mismatch("takes one row for each target, but is given several rows for each sample")
+        if 2 < len(scores.dims) == len(labels.dims) + 1:
+            for own, other in zip(scores.dims[2:], labels.dims[1:], strict=True):
+                shapes.expect(own, other, "positions")
     if how in ("mean", "sum"):
         return SCALAR
     if how != "none" or labels is None or scores is None or labels.open or scores.open:

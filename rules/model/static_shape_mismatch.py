@@ -78,6 +78,7 @@ class StaticShapeMismatch(Rule):
 
     code = "TL511"
     category = Category.CORRECTNESS
+    words = ("torch",)
 
     def leave_Module(self, original_node: cst.Module) -> None:
         seen: set[int] = set()

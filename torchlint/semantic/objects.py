@@ -876,6 +876,9 @@ def may_be_instance(value: Value, classes: Value) -> bool:
         return value.batch or any(not n.startswith(("builtins.", "numpy.")) for n in names)
     if isinstance(value, Array):
         return any(not n.startswith(("builtins.", "torch.")) for n in names)
+    if isinstance(value, Const) and isinstance(value.value, (int, float)):
+        # Python's numbers are no tensors and no arrays.
+        return any(n not in ("torch.Tensor", "numpy.ndarray") for n in names)
     if isinstance(value, TupleOf):
         return "builtins.tuple" in names or any(not n.startswith(("builtins.", "torch.Tensor")) for n in names)
     if isinstance(value, Instance) and is_module_class(value.info or Symbol(value.symbol or "")) is Tri.YES:
